@@ -1,0 +1,20 @@
+"""What the book's build sets for itself and for the kernels it starts.
+
+* ``import elsedu`` works from a checkout without an installation;
+* ELSEDU_BOOK=1: live widgets print one line, so that no page carries widget code;
+* ELSEDU_PROGRESS=0: no progress bars in the pages.
+"""
+
+import os
+import pathlib
+import sys
+
+ROOT = str(pathlib.Path(__file__).resolve().parents[2])
+sys.path.insert(0, ROOT)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
+os.environ["ELSEDU_BOOK"] = "1"
+os.environ["ELSEDU_PROGRESS"] = "0"
+
+
+def setup(app):
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,229 @@
+"""Write a chapter as a plain text file, keep it as a clean notebook.
+
+    python scripts/nb.py build chapter.nb.md CHAPTER.ipynb   text -> notebook without outputs
+    python scripts/nb.py text CHAPTER.ipynb                  notebook -> text, on standard output
+    python scripts/nb.py refresh CHAPTER.ipynb ...           execute, store the outputs that nbval compares
+    python scripts/nb.py check CHAPTER.ipynb ...             the rules that every chapter keeps
+
+In the text file a cell starts with ``%%% md ID`` or ``%%% code ID``. Lines that begin with ``| `` right
+under the marker become metadata: ``| tags: a b``, ``| figure: fig-name``, ``| caption: text`` (continued by
+lines that begin with ``|   ``), ``| alt: text`` and ``| width: 80%``.
+"""
+
+import argparse
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+
+MARKER = re.compile(r"^%%% (md|code) ([a-z0-9-]+)\s*$")
+IGNORE = "nbval-ignore-output"
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+# Colab and JupyterLab hide the code of a solution; in the book it lies in a closed drop-down.
+SOLUTION = {"cellView": "form", "jupyter": {"source_hidden": True}}
+
+
+def parse(text):
+    """Split the text form into (kind, id, options, source) tuples."""
+    cells, lines = [], None
+    for number, line in enumerate(text.splitlines(), 1):
+        if match := MARKER.match(line):
+            lines = []
+            cells.append((match[1], match[2], lines))
+        elif line.startswith("%%% "):
+            raise ValueError(f"line {number}: expected '%%% md ID' or '%%% code ID', got {line!r}")
+        elif lines is None:
+            if line.strip():
+                raise ValueError(f"line {number}: text before the first %%% marker: {line!r}")
+        else:
+            lines.append(line)
+    parsed = []
+    for kind, name, lines in cells:
+        options, key = {}, None
+        while lines and lines[0].startswith("| "):
+            line = lines.pop(0)
+            if line.startswith("|   ") and key:
+                options[key] += " " + line[1:].strip()
+            else:
+                key, colon, value = line[2:].partition(":")
+                if not colon or key not in {"tags", "figure", "caption", "alt", "width"}:
+                    raise ValueError(f"cell {name}: unknown option line {line!r}")
+                options[key] = value.strip()
+        parsed.append((kind, name, options, "\n".join(lines).strip("\n")))
+    return parsed
+
+
+def plain(caption):
+    """A caption without markup, for the alternative text of a picture."""
+    caption = re.sub(r"\{[a-z:]+\}`([^`<]*?)(?: ?<[^`]*>)?`", r"\1", caption)
+    return re.sub(r"[$*_`\\{}]", "", caption)
+
+
+def build(text):
+    """The notebook of a text form: stable ids, no outputs, kernel python3."""
+    cells, in_solution = [], False
+    for kind, name, options, source in parse(text):
+        if kind == "md":
+            in_solution = (in_solution or "{solution-start}" in source) and "{solution-end}" not in source
+            cells.append(nbformat.v4.new_markdown_cell(source, id=name))
+            continue
+        metadata = {}
+        if tags := options.get("tags", "").split():
+            metadata["tags"] = tags
+        if in_solution:
+            metadata |= SOLUTION
+            source = source if source.startswith("# @title") else "# @title Solution\n" + source
+        if "caption" in options:
+            figure = {"caption": options["caption"], "align": "center"}
+            if "figure" in options:
+                figure["name"] = options["figure"]
+            image = {"alt": options.get("alt", plain(options["caption"])), "align": "center"}
+            if "width" in options:
+                image["width"] = options["width"]
+            metadata["mystnb"] = {"figure": figure, "image": image}
+        cells.append(nbformat.v4.new_code_cell(source, id=name, metadata=metadata))
+    language = {"name": "python", "mimetype": "text/x-python", "file_extension": ".py"}
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL, "language_info": language})
+
+
+def text(notebook):
+    """The text form of a notebook (the inverse of `build`)."""
+    parts = []
+    for cell in notebook.cells:
+        lines = [f"%%% {'md' if cell.cell_type == 'markdown' else 'code'} {cell.id}"]
+        if cell.cell_type == "code":
+            if cell.metadata.get("tags"):
+                lines.append("| tags: " + " ".join(cell.metadata.tags))
+            mystnb = cell.metadata.get("mystnb", {})
+            figure, image = mystnb.get("figure", {}), mystnb.get("image", {})
+            if "name" in figure:
+                lines.append("| figure: " + figure["name"])
+            if "caption" in figure:
+                lines.append("| caption: " + figure["caption"])
+                if image.get("alt", plain(figure["caption"])) != plain(figure["caption"]):
+                    lines.append("| alt: " + image["alt"])
+            if "width" in image:
+                lines.append("| width: " + str(image["width"]))
+        source = cell.source
+        if "cellView" in cell.metadata:
+            source = source.removeprefix("# @title Solution\n")
+        parts.append("\n".join([*lines, source, ""]))
+    return "\n".join(parts)
+
+
+def clean(notebook):
+    """Strip what git must not hold; complain about pictures in cells whose outputs are compared."""
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        cell.metadata.pop("execution", None)
+        if IGNORE in cell.metadata.get("tags", []):
+            cell.outputs, cell.execution_count = [], None
+        for output in cell.outputs:
+            output.pop("metadata", None) if output.output_type == "stream" else output.update(metadata={})
+            kinds = set(output.get("data", {})) - {"text/plain"}
+            if kinds:
+                raise ValueError(f"cell {cell.id}: shows {sorted(kinds)}; give it the tag {IGNORE}")
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata.language_info = {
+        k: notebook.metadata.language_info[k] for k in ("name", "mimetype", "file_extension")
+    }
+    return notebook
+
+
+def refresh(path, timeout=120):
+    """Execute a notebook where it lies and store the outputs that nbval compares; return its seconds."""
+    from nbclient import NotebookClient
+
+    os.environ["ELSEDU_PROGRESS"] = "0"
+    os.environ.pop("ELSEDU_BOOK", None)
+    notebook = nbformat.read(path, as_version=4)
+    started = time.perf_counter()
+    seconds = {}
+    client = NotebookClient(
+        notebook,
+        timeout=timeout,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        on_cell_start=lambda cell, cell_index: seconds.update({cell.id: -time.perf_counter()}),
+        on_cell_executed=lambda cell, cell_index, execute_reply: seconds.update(
+            {cell.id: seconds[cell.id] + time.perf_counter()}
+        ),
+    )
+    client.execute()
+    nbformat.write(clean(notebook), path)
+    slowest = sorted(((s, name) for name, s in seconds.items() if s > 0), reverse=True)[:5]
+    print(f"{path}: {time.perf_counter() - started:.1f} s in all; slowest cells:")
+    for s, name in slowest:
+        print(f"  {s:6.1f} s  {name}")
+
+
+def problems(path):
+    """House rules that a notebook breaks, as sentences."""
+    notebook = nbformat.read(path, as_version=4)
+    found = []
+    if notebook.metadata.get("kernelspec", {}).get("name") != "python3":
+        found.append("the kernelspec must be python3")
+    for cell in notebook.cells:
+        where = f"cell {cell.id}"
+        if cell.cell_type == "markdown":
+            if re.search(r"^ *```+\{(?!code)", cell.source, re.M):
+                found.append(f"{where}: use ::: fences for directives (Colab shows ``` ones as raw text)")
+            if re.search(r"\]\((?!http|#|mailto)[^)]*\.ipynb\)", cell.source):
+                found.append(f"{where}: link pages with {{ref}} or {{doc}}")
+            continue
+        tags = cell.metadata.get("tags", [])
+        for line in cell.source.splitlines():
+            if len(line) > 79:
+                found.append(f"{where}: code line longer than 79 characters: {line[:60]}...")
+        if "execution" in cell.metadata:
+            found.append(f"{where}: execution times are stored")
+        if IGNORE in tags and (cell.outputs or cell.execution_count):
+            found.append(f"{where}: outputs that are not compared are stored")
+        if IGNORE not in tags and cell.execution_count is None:
+            found.append(f"{where}: never refreshed (or tag it {IGNORE})")
+        if "plt.show()" in cell.source and IGNORE not in tags:
+            found.append(f"{where}: draws, but lacks the tag {IGNORE}")
+        if "plt.show()" in cell.source and "def " not in cell.source and "mystnb" not in cell.metadata:
+            found.append(f"{where}: a figure without a caption")
+        if re.search(r"\bexplore(_images)?\(", cell.source) and IGNORE not in tags:
+            found.append(f"{where}: an explorer, but lacks the tag {IGNORE}")
+    if len({cell.id for cell in notebook.cells}) < len(notebook.cells):
+        found.append("cell ids repeat")
+    if notebook.metadata.get("widgets"):
+        found.append("widget state is stored")
+    return found
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("build")
+    one.add_argument("source", type=Path)
+    one.add_argument("notebook", type=Path)
+    commands.add_parser("text").add_argument("notebook", type=Path)
+    for name in ("refresh", "check"):
+        commands.add_parser(name).add_argument("notebooks", type=Path, nargs="+")
+    args = parser.parse_args(argv)
+    if args.command == "build":
+        args.notebook.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(build(args.source.read_text(encoding="utf-8")), args.notebook)
+    elif args.command == "text":
+        print(text(nbformat.read(args.notebook, as_version=4)), end="")
+    elif args.command == "refresh":
+        for path in args.notebooks:
+            refresh(path)
+    else:
+        bad = [f"{path}: {problem}" for path in args.notebooks for problem in problems(path)]
+        print("\n".join(bad) or "no problems")
+        return 1 if bad else 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
