@@ -1,0 +1,104 @@
+"""The sum over patches: one public function, several ways of computing it.
+
+`partial_posterior` is what the machines call. The backends compute the same State:
+
+definition   the formula as written, float64: slow, and the oracle of the tests
+torch        attention over patches in PyTorch: any device and dtype, differentiable in x
+native       a C++ kernel over shifts: CPU, float32, the fastest there
+triton       a fused GPU kernel, where Triton and a CUDA device are present
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import torch
+
+from elsedu.checks import check_choice
+from elsedu.posterior.state import (
+    FIELDS,
+    Dictionary,
+    Kind,
+    Posterior,
+    State,
+    finish,
+    merge,
+    patch_counts,
+    window_sizes,
+)
+
+__all__ = [
+    "BACKENDS", "FIELDS", "Dictionary", "Kind", "Posterior", "State", "backends", "choose_backend", "finish",
+    "merge", "partial_posterior", "patch_counts", "window_sizes",
+]
+
+_MODULES = {
+    "definition": "elsedu.posterior.definition",
+    "torch": "elsedu.posterior.attention_torch",
+    "native": "elsedu.posterior.shift_native",
+    "triton": "elsedu.posterior.shift_triton",
+}
+BACKENDS = ("auto", *_MODULES)
+
+
+def backends():
+    """{backend: (usable here, why or why not)}.
+
+    >>> import elsedu
+    >>> elsedu.posterior.backends()["torch"][0]
+    True
+    """
+    report = {
+        "definition": (True, "float64 on the CPU, for small inputs"),
+        "torch": (True, "any device"),
+    }
+    for name in ("native", "triton"):
+        try:
+            report[name] = importlib.import_module(_MODULES[name]).available()
+        except ImportError as error:
+            report[name] = (False, f"not installed ({error})")
+    return report
+
+
+def choose_backend(name, x):
+    """The backend that serves the query x. ValueError if a named one cannot.
+
+    "auto": native for float32 on the CPU without gradients, triton on CUDA, torch otherwise.
+    """
+    check_choice(name, BACKENDS, "backend")
+    if name == "auto":
+        plain = x.dtype == torch.float32 and not (x.requires_grad and torch.is_grad_enabled())
+        for candidate, device in (("native", "cpu"), ("triton", "cuda")):
+            if plain and x.device.type == device and backends()[candidate][0]:
+                return candidate
+        return "torch"
+    usable, why = backends()[name]
+    if not usable:
+        raise ValueError(f"backend {name!r} cannot be used here: {why}; use 'torch' or 'auto'")
+    if name in ("native", "triton"):
+        if x.requires_grad and torch.is_grad_enabled():
+            raise ValueError(f"backend {name!r} computes no gradients, but x requires them; use 'torch'")
+        device = "cpu" if name == "native" else "cuda"
+        if x.dtype != torch.float32 or (x.device.type != device and not _interpreted(name)):
+            raise ValueError(f"backend {name!r} takes float32 on {device}, got {x.dtype} on {x.device}; use 'torch'")
+    return name
+
+
+def _interpreted(name):
+    """Triton's interpreter runs GPU kernels on the CPU, for tests."""
+    import os
+
+    return name == "triton" and os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def partial_posterior(dictionary, x, alpha, sigma, kind, windows, fields=FIELDS, backend="auto"):
+    """Sums over a dictionary of patches for a batch of noisy images: {window: State}.
+
+    dictionary: Dictionary of images (N, C, H, W) on x's device and in its dtype.
+    x: (B, C, H, W) noisy images. alpha, sigma: (B,) float64, sigma > 0.
+    kind: which machine; windows: odd sides, all served from one pass (whole-image machines: [0]).
+    fields: which of FIELDS the sums must serve. The States can be merged, then handed to `finish`.
+    """
+    name = choose_backend(backend, x)
+    module = importlib.import_module(_MODULES[name])
+    return module.partial_posterior(dictionary, x, alpha, sigma, kind, list(windows), frozenset(fields))

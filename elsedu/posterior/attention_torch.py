@@ -1,0 +1,402 @@
+"""The posterior in plain PyTorch, on any device: softmax attention over patches (chapter 12).
+
+Noisy windows are the queries, training patches the keys, their centre pixels the values:
+
+    logit = -|query - alpha key|^2 / (2 sigma^2),   denoised = softmax(logit) @ values.
+
+The squared distance is expanded, |query|^2 - 2 alpha query.key + alpha^2 |key|^2, so that all inner products
+are one matrix product; colours are centred first, which keeps the cancellation in float32 below 1e-3 nats.
+Keys are visited in chunks, so memory does not grow with the number of images, and the partial sums are
+joined by `merge`. Where query and patch share one position (IS, LS, and the corners of the zero-border
+ELS) there is nothing to multiply: distances are box sums of squared differences. ES correlates whole
+images over all cyclic shifts, with the FFT. Everything is differentiable in x.
+
+With a zero border a pixel falls into one of four groups (appendix B.2): rows inside the border zone may be
+matched with every inside row, a row near the border only with itself, and columns likewise.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from elsedu.posterior.state import Dictionary, Kind, State, merge, patch_counts
+
+CHUNK = {"cpu": 2**20, "other": 2**26}  # logits alive at once; on the CPU they should stay in the cache
+
+
+def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windows, fields, chunk=None):
+    """{window: State} on x's device and in its dtype. Arguments as in `elsedu.posterior.partial_posterior`.
+
+    chunk: largest number of logits held at once (default: 2**20 on the CPU, 2**26 elsewhere, halved when
+    a GPU runs out of memory).
+    """
+    images = dictionary.images
+    alpha = alpha.to(x.device, x.dtype)
+    inv = (1 / (2 * sigma.double() ** 2)).to(x.device, x.dtype)
+    chunk = chunk or CHUNK["cpu" if x.device.type == "cpu" else "other"]
+    while True:
+        try:
+            if kind.whole:
+                compute = _every_shift if kind.equivariant else _same_image
+                state = compute(images, x, alpha, inv, fields, chunk)
+                state.n = patch_counts(kind, 0, *images[:, 0].shape).to(x.device)
+                return {window: state for window in windows}
+            return {window: _windowed(images, x, alpha, inv, kind, window, fields, chunk) for window in windows}
+        except torch.cuda.OutOfMemoryError:
+            if chunk <= 2**16:
+                raise
+            chunk //= 2
+            torch.cuda.empty_cache()
+
+
+def _windowed(images, x, alpha, inv, kind, window, fields, chunk):
+    batch, channels, height, width = x.shape
+    state = None
+    if kind.equivariant:
+        # centring changes no difference x - alpha y, but it makes the numbers that cancel small
+        centre = images.mean((0, 2, 3)).view(1, -1, 1, 1)
+        query = _windows(x - alpha.view(-1, 1, 1, 1) * centre, window, kind.border)       # (B, D, H, W)
+        per_step = max(1, chunk * 4 // query[0].numel())
+        groups = _groups(height, width, window, kind)
+        for start in range(0, len(images), per_step):
+            part = images[start:start + per_step]
+            keys = _windows(part - centre, window, kind.border)
+            chunk_state = _assemble(groups, query, keys, part, alpha, inv, fields, chunk, start)
+            state = chunk_state if state is None else merge(state, chunk_state)
+        if kind.border == "zero" and window > 1:
+            corners = _outside(height, window)[:, None] & _outside(width, window)[None, :]
+            local = _same_position(images, x, alpha, inv, kind.border, window, fields, chunk)
+            state = local if state is None else _choose(corners.to(x.device), local, state)
+    else:
+        state = _same_position(images, x, alpha, inv, kind.border, window, fields, chunk)
+    state.n = patch_counts(kind, window, len(images), height, width).to(x.device)
+    return state
+
+
+# -- queries against patches from many positions ------------------------------------------------------
+
+
+def _windows(images, window, border):
+    """(N, C P^2, H, W): the window around every pixel, zero-extended or wrapped around the border."""
+    radius = window // 2
+    if border == "circular" and radius:
+        images = F.pad(images, (radius,) * 4, mode="circular")
+        return F.unfold(images, window).view(len(images), -1, images.shape[2] - 2 * radius, images.shape[3] - 2 * radius)
+    return F.unfold(images, window, padding=radius).view(len(images), -1, *images.shape[2:])
+
+
+def _inside(length, window):
+    radius = window // 2
+    return torch.arange(radius, max(radius, length - radius))
+
+
+def _outside(length, window):
+    mask = torch.ones(length, dtype=torch.bool)
+    mask[_inside(length, window)] = False
+    return mask
+
+
+def _groups(height, width, window, kind):
+    """Which rows and columns are matched with which: (query rows, key rows, query columns, key columns).
+
+    An entry holds index tensors of shape (G, .): G independent problems of one size, done in one bmm.
+    """
+    rows, columns = _inside(height, window), _inside(width, window)
+    if kind.border == "circular":
+        all_rows, all_columns = torch.arange(height), torch.arange(width)
+        if not kind.interior:
+            rows, columns = all_rows, all_columns
+        return [(all_rows[None], rows[None], all_columns[None], columns[None])]
+    edge_rows, edge_columns = (_outside(n, window).nonzero() for n in (height, width))      # (G, 1)
+    groups = []
+    if len(rows) and len(columns):
+        groups.append((rows[None], rows[None], columns[None], columns[None]))
+    if len(edge_rows) and len(columns):
+        same = columns.expand(len(edge_rows), -1)
+        groups.append((edge_rows, edge_rows, same, same))
+    if len(edge_columns) and len(rows):
+        same = rows.expand(len(edge_columns), -1)
+        groups.append((same, same, edge_columns, edge_columns))
+    return groups
+
+
+def _assemble(groups, query, keys, images, alpha, inv, fields, chunk, first):
+    """One chunk of images against all queries: the State over all pixels (corners stay empty)."""
+    batch, _, height, width = query.shape
+    state = _empty(images.new_empty(batch, images.shape[1], height, width), fields)
+    for query_rows, key_rows, query_columns, key_columns in groups:
+        q = _gather(query, query_rows, query_columns)                       # (G, B, Q, D)
+        k = _gather(keys, key_rows, key_columns)                            # (G, n, K, D)
+        values = _gather(images, key_rows, key_columns).flatten(1, 2)       # (G, n K, C)
+        sizes = q.shape[1:3]
+        part = _attend(q, k.flatten(1, 2), values, alpha, inv, fields, chunk)
+
+        def place(target, source, sizes=sizes, rows=query_rows, columns=query_columns):
+            # source (G, B Q, ...) -> target (B, H, W, ...) at the group's pixels
+            source = source.reshape(len(rows), *sizes, *source.shape[2:])
+            source = source.reshape(len(rows), batch, rows.shape[1], columns.shape[1], *source.shape[3:])
+            target[:, rows[:, :, None], columns[:, None, :]] = source.transpose(0, 1)
+
+        place(state.m, part["m"])
+        place(state.s, part["s"])
+        place(state.v.permute(0, 2, 3, 1), part["v"])
+        if state.v2 is not None:
+            place(state.v2.permute(0, 2, 3, 1), part["v2"])
+        if state.u is not None:
+            place(state.u, part["u"])
+        if state.source is not None:
+            best, per_image = part["best"], key_rows.shape[1] * key_columns.shape[1]
+            image, inner = best // per_image, best % per_image
+            group = torch.arange(len(key_rows))[:, None].to(best.device)
+            row = key_rows.to(best.device)[group, inner // key_columns.shape[1]]
+            column = key_columns.to(best.device)[group, inner % key_columns.shape[1]]
+            place(state.source, torch.stack([image + first, row, column], -1))
+            place(state.tied, part["tied"])
+    return state
+
+
+def _gather(maps, rows, columns):
+    """maps (N, D, H, W), rows (G, R), columns (G, S) -> (G, N, R S, D)."""
+    picked = maps[:, :, rows[:, :, None], columns[:, None, :]]              # (N, D, G, R, S)
+    return picked.flatten(3).permute(2, 0, 3, 1)
+
+
+def _attend(query, key, value, alpha, inv, fields, chunk):
+    """Streaming softmax attention with the Gaussian logit, G problems at once.
+
+    query (G, B, Q, D), key (G, K, D), value (G, K, C) -> dict of (G, B Q, ...) sums.
+    """
+    groups, batch, count, _ = query.shape
+    scale = (2 * alpha * inv).view(1, -1, 1, 1)
+    bias = (-(alpha**2) * inv).view(1, -1, 1, 1).expand(groups, batch, count, 1)
+    # one more dimension carries the patch norms into the same matrix product
+    extended = torch.cat([query * scale, bias], -1).flatten(1, 2)           # (G, B Q, D + 1)
+    own = (query.square().sum(-1) * inv.view(1, -1, 1)).flatten(1)          # (G, B Q)
+    key = torch.cat([key, key.square().sum(-1, keepdim=True)], -1).transpose(1, 2)
+    columns = [value, torch.ones_like(value[..., :1])]
+    if "variance" in fields:
+        columns.append(value.square())
+    columns = torch.cat(columns, -1)
+    channels = value.shape[-1]
+
+    size = max(1, min(chunk // max(1, groups * extended.shape[1]), key.shape[2]))
+    if size < 256 and extended.shape[1] * groups > 4096:                    # many queries: split them instead
+        pieces = [
+            _attend_flat(extended[:, i:i + 1024], own[:, i:i + 1024], key, columns, channels, fields,
+                         max(256, chunk // max(1, groups * 1024)))
+            for i in range(0, extended.shape[1], 1024)
+        ]
+        return {name: torch.cat([p[name] for p in pieces], 1) for name in pieces[0]}
+    return _attend_flat(extended, own, key, columns, channels, fields, size)
+
+
+def _attend_flat(query, own, key, columns, channels, fields, size):
+    total = None
+    for start in range(0, key.shape[2], size):
+        logits = torch.bmm(query, key[:, :, start:start + size])            # (G, B Q, k)
+        m = logits.detach().amax(-1, keepdim=True)
+        part = {}
+        if "source" in fields:
+            part["best"] = logits.argmax(-1) + start
+            near = 4e-7 if logits.dtype == torch.float32 else 1e-15
+            part["tied"] = (logits > m - near * (1 + m.abs() + own.unsqueeze(-1).abs())).sum(-1) > 1
+        lowered = logits - m if logits.requires_grad or "effective_patches" in fields else logits.sub_(m)
+        weight = lowered.exp() if lowered is not logits else lowered.exp_()
+        sums = torch.bmm(weight, columns[:, start:start + size])
+        part["m"], part["v"], part["s"] = m.squeeze(-1), sums[..., :channels], sums[..., channels]
+        if "variance" in fields:
+            part["v2"] = sums[..., channels + 1:]
+        if "effective_patches" in fields:
+            part["u"] = (weight * lowered).sum(-1)
+        total = part if total is None else _join(total, part)
+    total["m"] = total["m"] - own
+    return total
+
+
+def _join(a, b):
+    """`merge` for the flat sums of `_attend_flat`: each problem is dressed as a one-column image."""
+    merged = merge(_dress(a), _dress(b))
+    out = {"m": merged.m.squeeze(-1), "s": merged.s.squeeze(-1), "v": merged.v.squeeze(-1).transpose(1, 2)}
+    if merged.v2 is not None:
+        out["v2"] = merged.v2.squeeze(-1).transpose(1, 2)
+    if merged.u is not None:
+        out["u"] = merged.u.squeeze(-1)
+    if merged.source is not None:
+        out["best"], out["tied"] = merged.source[:, :, 0, 0], merged.tied.squeeze(-1)
+    return out
+
+
+def _dress(part):
+    def channels_first(z):
+        return z.transpose(1, 2).unsqueeze(-1)
+
+    state = State(m=part["m"].unsqueeze(-1), s=part["s"].unsqueeze(-1), v=channels_first(part["v"]))
+    if "v2" in part:
+        state.v2 = channels_first(part["v2"])
+    if "u" in part:
+        state.u = part["u"].unsqueeze(-1)
+    if "best" in part:
+        best = part["best"].unsqueeze(-1)
+        state.source = torch.stack([best, torch.zeros_like(best), torch.zeros_like(best)], -1)
+        state.tied = part["tied"].unsqueeze(-1)
+    return state
+
+
+# -- queries against patches from their own position ----------------------------------------------------
+
+
+def box_sum(maps, window, border):
+    """Sum over the P x P window around each pixel of the last two axes (zeros or wrap-around beyond the border)."""
+    radius = window // 2
+    for axis in (-2, -1):
+        length = maps.shape[axis]
+        if border == "circular":
+            index = torch.arange(-radius - 1, length + radius, device=maps.device) % length
+            padded = maps.index_select(axis, index)
+        else:
+            pad = (0, 0, radius + 1, radius) if axis == -2 else (radius + 1, radius)
+            padded = F.pad(maps, pad)
+        # a direct sum of P slices: a running sum would lose digits in float32
+        maps = sum(padded.narrow(axis, 1 + k, length) for k in range(window)) if window <= 2 * length else (
+            _far_sum(padded, axis, window, length))
+    return maps
+
+
+def _far_sum(padded, axis, window, length):
+    """A window that covers the whole axis from every pixel: one sum serves all."""
+    total = padded.sum(axis, keepdim=True)
+    return total.expand(*[length if a == padded.ndim + axis else -1 for a in range(padded.ndim)])
+
+
+def _same_position(images, x, alpha, inv, border, window, fields, chunk):
+    """LS: for every pixel, a softmax over the training images at that pixel."""
+    state = None
+    per_step = max(1, chunk // (len(x) * x[0].numel()))
+    for start in range(0, len(images), per_step):
+        part = images[start:start + per_step]
+        squares = (x[:, None] - alpha.view(-1, 1, 1, 1, 1) * part[None]).square().sum(2)     # (B, n, H, W)
+        logits = -box_sum(squares, window, border) * inv.view(-1, 1, 1, 1)
+        piece = _softmax_over_images(logits, part, fields, start)
+        state = piece if state is None else merge(state, piece)
+    return state
+
+
+def _softmax_over_images(logits, images, fields, first):
+    """logits (B, n, H, W) or (B, n, 1, 1) with values images (n, C, H, W)."""
+    m = logits.detach().amax(1, keepdim=True)
+    lowered = logits - m
+    weight = lowered.exp()
+    state = State(m=m.squeeze(1), s=weight.sum(1), v=_weighted(weight, images))
+    if "variance" in fields:
+        state.v2 = _weighted(weight, images.square())
+    if "effective_patches" in fields:
+        state.u = (weight * lowered).sum(1)
+    if "source" in fields:
+        best = logits.argmax(1)                                             # (B, H, W) or (B, 1, 1)
+        rows, columns = torch.meshgrid(*(torch.arange(n, device=best.device) for n in best.shape[1:]), indexing="ij")
+        state.source = torch.stack([best + first, rows.expand_as(best), columns.expand_as(best)], -1)
+        near = 4e-7 if logits.dtype == torch.float32 else 1e-15
+        state.tied = (logits >= m - near * (1 + m.abs())).sum(1) > 1
+    return state
+
+
+def _weighted(weight, values):
+    if weight.shape[2:] == (1, 1):
+        return torch.einsum("bn,nchw->bchw", weight[:, :, 0, 0], values)
+    return torch.einsum("bnhw,nchw->bchw", weight, values)
+
+
+def _same_image(images, x, alpha, inv, fields, chunk):
+    """IS: one softmax over whole training images."""
+    state = None
+    per_step = max(1, chunk // x[0].numel())
+    for start in range(0, len(images), per_step):
+        part = images[start:start + per_step]
+        squares = torch.stack([
+            (query[None] - a * part).square().sum((1, 2, 3)) for query, a in zip(x, alpha)
+        ])
+        logits = -squares * inv.view(-1, 1)
+        piece = _softmax_over_images(logits[:, :, None, None], part, fields, start)
+        state = piece if state is None else merge(state, piece)
+    return state
+
+
+def _every_shift(images, x, alpha, inv, fields, chunk):
+    """ES: one softmax over whole images at every cyclic shift, by correlation in the Fourier domain.
+
+    The correlation is taken in float64: |x|^2 - 2 a x.y + a^2 |y|^2 cancels, and an FFT costs little.
+    """
+    wide = torch.float32 if x.device.type == "mps" else torch.float64
+    batch, _, height, width = x.shape
+    x, inv, alpha = x.to(wide), inv.to(wide), alpha.to(wide)
+    own = x.square().sum((1, 2, 3))
+    x_hat = torch.fft.rfft2(x)
+    state = None
+    per_step = max(1, chunk // (batch * x[0].numel()))
+    for start in range(0, len(images), per_step):
+        part = images[start:start + per_step].to(wide)
+        y_hat = torch.fft.rfft2(part)
+        # c[b, n, s] = sum_p x_b(p) y_n(p + s)
+        product = torch.einsum("bchw,nchw->bnhw", x_hat.conj(), y_hat)
+        correlation = torch.fft.irfft2(product, s=(height, width))
+        norms = part.square().sum((1, 2, 3)).view(1, -1, 1, 1)
+        a, i = alpha.view(-1, 1, 1, 1), inv.view(-1, 1, 1, 1)
+        logits = -(own.view(-1, 1, 1, 1) - 2 * a * correlation + a**2 * norms) * i           # (B, n, H, W)
+        flat = logits.flatten(1)
+        m = flat.detach().amax(1)
+        lowered = logits - m.view(-1, 1, 1, 1)
+        weight = lowered.exp()
+
+        def moved(values_hat, weight=weight):  # sum over n and shifts of weight times the shifted image
+            weights_hat = torch.fft.rfft2(weight).conj()
+            return torch.fft.irfft2(torch.einsum("bnhw,nchw->bchw", weights_hat, values_hat), s=(height, width))
+
+        def pixel(z):
+            return z.view(-1, 1, 1)
+
+        piece = State(m=pixel(m), s=pixel(weight.sum((1, 2, 3))), v=moved(y_hat))
+        if "variance" in fields:
+            piece.v2 = moved(torch.fft.rfft2(part.square()))
+        if "effective_patches" in fields:
+            piece.u = pixel((weight * lowered).sum((1, 2, 3)))
+        if "source" in fields:
+            best = flat.argmax(1)
+            image, shift = best // (height * width), best % (height * width)
+            piece.source = torch.stack([image + start, shift // width, shift % width], -1).view(-1, 1, 1, 3)
+            piece.tied = pixel((flat >= m[:, None] - 1e-12 * (1 + m[:, None].abs())).sum(1) > 1)
+        state = piece if state is None else merge(state, piece)
+    return state
+
+
+# -- helpers ---------------------------------------------------------------------------------------------
+
+
+def _empty(like, fields):
+    """The neutral element of `merge` over the pixels of `like` (B, C, H, W)."""
+    batch, channels, height, width = like.shape
+
+    def zeros(*shape, dtype=like.dtype):
+        return torch.zeros(batch, *shape, dtype=dtype, device=like.device)
+
+    return State(
+        m=torch.full((batch, height, width), -torch.inf, dtype=like.dtype, device=like.device),
+        s=zeros(height, width),
+        v=zeros(channels, height, width),
+        v2=zeros(channels, height, width) if "variance" in fields else None,
+        u=zeros(height, width) if "effective_patches" in fields else None,
+        source=zeros(height, width, 3, dtype=torch.int64) if "source" in fields else None,
+        tied=zeros(height, width, dtype=torch.bool) if "source" in fields else None,
+    )
+
+
+def _choose(mask, a, b):
+    """a where the (H, W) mask is true, otherwise b."""
+
+    def pick(name):
+        left, right = getattr(a, name), getattr(b, name)
+        if left is None:
+            return None
+        return torch.where(mask.unsqueeze(-1) if name == "source" else mask, left, right)
+
+    return State(**{name: pick(name) for name in ("m", "s", "v", "v2", "u", "source", "tied")})
