@@ -1,0 +1,84 @@
+"""The same noise through everything: the images that a comparison compares (chapter 10).
+
+Seeds are worked off in batches of a fixed size. Each finished batch is a piece (`elsedu.pieces`), so a
+killed run goes on where it was, and the numbers do not depend on the interruption.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from tqdm.auto import tqdm
+
+from elsedu import seeds
+from elsedu.checks import broadcast_time
+from elsedu.pieces import batches
+from elsedu.sampling import sample, times
+
+
+@torch.no_grad()
+def draw_with_variance(machine, noise, steps, label=None):
+    """Sample with a machine and keep its own error map: (images, variance), both (B, C, H, W).
+
+    variance: the posterior variance of the clean pixel, averaged over the steps: what the machine, before
+    any network is asked, says about where it is unsure.
+    """
+    schedule, x, total = machine.schedule, noise, torch.zeros_like(noise)
+    grid = times(steps)
+    for t, s in pairwise(grid):
+        post = machine.posterior(x, t, label=label, fields=("mean", "variance"))
+        total += post.variance
+        eps = schedule.noise_from_x0(x, post.mean, t)
+        x = broadcast_time(schedule.alpha(s), x) * post.mean + broadcast_time(schedule.sigma(s), x) * eps
+    return x, total / steps
+
+
+def draw(pieces, jobs, index, batch, progress=True):
+    """Work off the jobs batch by batch: {job: {key: tensor over all seeds}}.
+
+    pieces: `elsedu.pieces.Pieces`. jobs: {name: function(seeds) -> {key: (b, ...) tensor}}, cheapest first.
+    """
+    plan = [(job, name, part) for job in jobs for name, part in batches(index, batch)]
+    parts = {job: [] for job in jobs}
+    bar = tqdm(total=len(plan), desc="drawing", unit="batch", delay=2, leave=False, disable=not progress)
+    for job, name, part in plan:
+        bar.set_postfix_str(job)
+        parts[job].append(pieces.get(f"{job}.{name}", lambda job=job, part=part: jobs[job](part)))
+        bar.update()
+    bar.close()
+    return {job: {key: torch.cat([p[key] for p in found]) for key in found[0]} for job, found in parts.items()}
+
+
+def sampling_jobs(network, machines, shape, *, second=None, steps=20, network_steps=(20, 150), label=None,
+                  device="cpu"):
+    """{name: function(seeds) -> {"images": (b, C, H, W)}} for the network(s) and every machine.
+
+    Names: "network-<steps>", "second-<steps>" and the machines' own. "els" also returns "variance".
+    """
+    def start(part):
+        classes = network.classes if getattr(network, "label_required", False) else None
+        labels = seeds.labels(part, classes) if label is None else torch.full((len(part),), label)
+        if classes is None and label is None:
+            labels = None
+        return seeds.noise("test", part, shape).to(device), labels
+
+    def plain(denoiser, count):
+        def job(part):
+            noise, labels = start(part)
+            return {"images": sample(denoiser, noise, count, labels)}
+        return job
+
+    def recording(part):
+        noise, labels = start(part)
+        images, variance = draw_with_variance(machines["els"], noise, steps, labels)
+        return {"images": images, "variance": variance}
+
+    jobs = {}
+    for count in network_steps:
+        jobs[f"network-{count}"] = plain(network, count)
+        if second is not None:
+            jobs[f"second-{count}"] = plain(second, count)
+    for name, machine in machines.items():
+        jobs[name] = recording if name == "els" else plain(machine, steps)
+    return jobs, start

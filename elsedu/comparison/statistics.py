@@ -1,0 +1,81 @@
+"""How sure a hundred seeds make us: medians and shares with 95 % intervals (chapter 10).
+
+Medians get percentile bootstrap intervals over the seeds, from a fixed generator, so that a table can be
+recomputed to the last digit. Shares ("ELS above IS on 97 of 100 seeds") get Wilson's score interval, which
+says something even when every seed agrees. A seed whose metric is not defined (an image that is one
+constant has no correlation with anything) is counted and reported, never dropped in silence.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+
+RESAMPLES = 4000
+LEVEL = 0.95
+SEED = 20250613
+
+
+def median(values, level=LEVEL, resamples=RESAMPLES):
+    """Median of numbers, one a seed, with its bootstrap interval.
+
+    values: (S,). Returns {"median", "low", "high", "seeds", "undefined"}; NaN and infinite values are left
+    out and counted in "undefined"; with none left the numbers are NaN.
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or not len(values):
+        raise ValueError(f"values must be one number a seed, got shape {values.shape}")
+    used = values[np.isfinite(values)]
+    record = {"median": math.nan, "low": math.nan, "high": math.nan, "seeds": len(used),
+              "undefined": int(len(values) - len(used))}
+    if len(used):
+        low, high = bootstrap(used, np.median, level, resamples)
+        record |= {"median": float(np.median(used)), "low": low, "high": high}
+    return record
+
+
+def bootstrap(values, statistic, level=LEVEL, resamples=RESAMPLES, seed=SEED):
+    """Percentile bootstrap interval of statistic(values, axis=-1): (low, high).
+
+    The seeds are drawn again with replacement `resamples` times; the interval holds the middle `level` of
+    the statistic's values. ValueError unless 0 < level < 1.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level!r}")
+    values = np.asarray(values, dtype=float)
+    again = statistic(values[_drawn(len(values), resamples, seed)], axis=-1)
+    low, high = np.quantile(again, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+@functools.lru_cache(maxsize=4)
+def _drawn(count, resamples, seed):
+    return np.random.default_rng(seed).integers(count, size=(resamples, count))
+
+
+def share(wins, level=LEVEL):
+    """Share of seeds that are true, with Wilson's interval: {"share", "low", "high", "seeds"}.
+
+    wins: (S,) bool.
+    """
+    from scipy.stats import norm
+
+    wins = np.asarray(wins)
+    if wins.dtype != bool or wins.ndim != 1:
+        raise TypeError(f"wins must be one bool a seed, got {wins.dtype}, shape {wins.shape}")
+    count = len(wins)
+    if not count:
+        return {"share": math.nan, "low": math.nan, "high": math.nan, "seeds": 0}
+    z, p = norm.ppf((1 + level) / 2), float(wins.mean())
+    centre = (p + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * math.sqrt(p * (1 - p) / count + z**2 / (4 * count**2))
+    return {"share": p, "low": max(0.0, centre - half), "high": min(1.0, centre + half), "seeds": count}
+
+
+def above(a, b):
+    """`share` of seeds with a > b; seeds where one of the two is not defined are left out and counted."""
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    defined = np.isfinite(a) & np.isfinite(b)
+    return share(a[defined] > b[defined]) | {"undefined": int((~defined).sum())}
