@@ -11,6 +11,7 @@ code starts at t = 1 - 1/n and reads the window one step off.)
 
 from __future__ import annotations
 
+import itertools
 import os
 
 import torch
@@ -39,7 +40,7 @@ def ddim(denoiser, noise, steps=20, label=None):
 def _ddim(denoiser, noise, steps, label):
     schedule, x = denoiser.schedule, noise
     grid = times(steps)
-    for t, s in zip(grid[:-1], grid[1:]):
+    for t, s in itertools.pairwise(grid):
         x0, eps = denoiser.predict(x, t, label)
         yield t, x, x0
         x = broadcast_time(schedule.alpha(s), x) * x0 + broadcast_time(schedule.sigma(s), x) * eps
@@ -63,9 +64,8 @@ def sample(denoiser, noise, steps=20, label=None):
     >>> elsedu.sample(machine, noise, steps=5).shape
     torch.Size([2, 1, 8, 8])
     """
-    result = None
     bar = tqdm(ddim(denoiser, noise, steps, label), total=steps + 1, desc="sampling", delay=2, leave=False,
                disable=not progress_wanted())
-    for _, result, _ in bar:
-        pass
-    return result
+    for _, x, _ in bar:
+        image = x
+    return image

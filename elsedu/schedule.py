@@ -163,7 +163,7 @@ class LinearVP(Schedule):
         table = self._log_alpha_bar().to(t.device, t.dtype)
         k = torch.clamp(torch.ceil(t * 1000).long() - 1, 0, 999)
         slope = (table[k + 1] - table[k]) * 1000
-        return table[k] + slope * (t - k / 1000), slope
+        return table[k] + slope * (t - k.to(t.dtype) / 1000), slope
 
     def alpha(self, t):
         return torch.exp(self._segment(_time(t))[0] / 2)

@@ -8,8 +8,7 @@ The squared distance is expanded, |query|^2 - 2 alpha query.key + alpha^2 |key|^
 are one matrix product; colours are centred first, which keeps the cancellation in float32 below 1e-3 nats.
 Keys are visited in chunks, so memory does not grow with the number of images, and the partial sums are
 joined by `merge`. Where query and patch share one position (IS, LS, and the corners of the zero-border
-ELS) there is nothing to multiply: distances are box sums of squared differences. ES correlates whole
-images over all cyclic shifts, with the FFT. Everything is differentiable in x.
+ELS) or one shift (ES) there are better ways: `boxsum_torch`. Everything is differentiable in x.
 
 With a zero border a pixel falls into one of four groups (appendix B.2): rows inside the border zone may be
 matched with every inside row, a row near the border only with itself, and columns likewise.
@@ -20,6 +19,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from elsedu.posterior.boxsum_torch import every_shift, rounding, same_image, same_position
 from elsedu.posterior.state import Dictionary, Kind, State, merge, patch_counts
 
 CHUNK = {"cpu": 2**20, "other": 2**26}  # logits alive at once; on the CPU they should stay in the cache
@@ -38,10 +38,10 @@ def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windo
     while True:
         try:
             if kind.whole:
-                compute = _every_shift if kind.equivariant else _same_image
+                compute = every_shift if kind.equivariant else same_image
                 state = compute(images, x, alpha, inv, fields, chunk)
                 state.n = patch_counts(kind, 0, *images[:, 0].shape).to(x.device)
-                return {window: state for window in windows}
+                return dict.fromkeys(windows, state)
             return {window: _windowed(images, x, alpha, inv, kind, window, fields, chunk) for window in windows}
         except torch.cuda.OutOfMemoryError:
             if chunk <= 2**16:
@@ -51,7 +51,7 @@ def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windo
 
 
 def _windowed(images, x, alpha, inv, kind, window, fields, chunk):
-    batch, channels, height, width = x.shape
+    height, width = x.shape[2:]
     state = None
     if kind.equivariant:
         # centring changes no difference x - alpha y, but it makes the numbers that cancel small
@@ -66,10 +66,10 @@ def _windowed(images, x, alpha, inv, kind, window, fields, chunk):
             state = chunk_state if state is None else merge(state, chunk_state)
         if kind.border == "zero" and window > 1:
             corners = _outside(height, window)[:, None] & _outside(width, window)[None, :]
-            local = _same_position(images, x, alpha, inv, kind.border, window, fields, chunk)
+            local = same_position(images, x, alpha, inv, kind.border, window, fields, chunk)
             state = local if state is None else _choose(corners.to(x.device), local, state)
     else:
-        state = _same_position(images, x, alpha, inv, kind.border, window, fields, chunk)
+        state = same_position(images, x, alpha, inv, kind.border, window, fields, chunk)
     state.n = patch_counts(kind, window, len(images), height, width).to(x.device)
     return state
 
@@ -81,8 +81,8 @@ def _windows(images, window, border):
     """(N, C P^2, H, W): the window around every pixel, zero-extended or wrapped around the border."""
     radius = window // 2
     if border == "circular" and radius:
-        images = F.pad(images, (radius,) * 4, mode="circular")
-        return F.unfold(images, window).view(len(images), -1, images.shape[2] - 2 * radius, images.shape[3] - 2 * radius)
+        padded = F.pad(images, (radius,) * 4, mode="circular")
+        return F.unfold(padded, window).view(len(images), -1, *images.shape[2:])
     return F.unfold(images, window, padding=radius).view(len(images), -1, *images.shape[2:])
 
 
@@ -199,8 +199,8 @@ def _attend_flat(query, own, key, columns, channels, fields, size):
         part = {}
         if "source" in fields:
             part["best"] = logits.argmax(-1) + start
-            near = 4e-7 if logits.dtype == torch.float32 else 1e-15
-            part["tied"] = (logits > m - near * (1 + m.abs() + own.unsqueeze(-1).abs())).sum(-1) > 1
+            scale = 1 + m.abs() + own.unsqueeze(-1).abs()
+            part["tied"] = (logits > m - rounding(logits) * scale).sum(-1) > 1
         lowered = logits - m if logits.requires_grad or "effective_patches" in fields else logits.sub_(m)
         weight = lowered.exp() if lowered is not logits else lowered.exp_()
         sums = torch.bmm(weight, columns[:, start:start + size])
@@ -240,132 +240,6 @@ def _dress(part):
         best = part["best"].unsqueeze(-1)
         state.source = torch.stack([best, torch.zeros_like(best), torch.zeros_like(best)], -1)
         state.tied = part["tied"].unsqueeze(-1)
-    return state
-
-
-# -- queries against patches from their own position ----------------------------------------------------
-
-
-def box_sum(maps, window, border):
-    """Sum over the P x P window around each pixel of the last two axes (zeros or wrap-around beyond the border)."""
-    radius = window // 2
-    for axis in (-2, -1):
-        length = maps.shape[axis]
-        if border == "circular":
-            index = torch.arange(-radius - 1, length + radius, device=maps.device) % length
-            padded = maps.index_select(axis, index)
-        else:
-            pad = (0, 0, radius + 1, radius) if axis == -2 else (radius + 1, radius)
-            padded = F.pad(maps, pad)
-        # a direct sum of P slices: a running sum would lose digits in float32
-        maps = sum(padded.narrow(axis, 1 + k, length) for k in range(window)) if window <= 2 * length else (
-            _far_sum(padded, axis, window, length))
-    return maps
-
-
-def _far_sum(padded, axis, window, length):
-    """A window that covers the whole axis from every pixel: one sum serves all."""
-    total = padded.sum(axis, keepdim=True)
-    return total.expand(*[length if a == padded.ndim + axis else -1 for a in range(padded.ndim)])
-
-
-def _same_position(images, x, alpha, inv, border, window, fields, chunk):
-    """LS: for every pixel, a softmax over the training images at that pixel."""
-    state = None
-    per_step = max(1, chunk // (len(x) * x[0].numel()))
-    for start in range(0, len(images), per_step):
-        part = images[start:start + per_step]
-        squares = (x[:, None] - alpha.view(-1, 1, 1, 1, 1) * part[None]).square().sum(2)     # (B, n, H, W)
-        logits = -box_sum(squares, window, border) * inv.view(-1, 1, 1, 1)
-        piece = _softmax_over_images(logits, part, fields, start)
-        state = piece if state is None else merge(state, piece)
-    return state
-
-
-def _softmax_over_images(logits, images, fields, first):
-    """logits (B, n, H, W) or (B, n, 1, 1) with values images (n, C, H, W)."""
-    m = logits.detach().amax(1, keepdim=True)
-    lowered = logits - m
-    weight = lowered.exp()
-    state = State(m=m.squeeze(1), s=weight.sum(1), v=_weighted(weight, images))
-    if "variance" in fields:
-        state.v2 = _weighted(weight, images.square())
-    if "effective_patches" in fields:
-        state.u = (weight * lowered).sum(1)
-    if "source" in fields:
-        best = logits.argmax(1)                                             # (B, H, W) or (B, 1, 1)
-        rows, columns = torch.meshgrid(*(torch.arange(n, device=best.device) for n in best.shape[1:]), indexing="ij")
-        state.source = torch.stack([best + first, rows.expand_as(best), columns.expand_as(best)], -1)
-        near = 4e-7 if logits.dtype == torch.float32 else 1e-15
-        state.tied = (logits >= m - near * (1 + m.abs())).sum(1) > 1
-    return state
-
-
-def _weighted(weight, values):
-    if weight.shape[2:] == (1, 1):
-        return torch.einsum("bn,nchw->bchw", weight[:, :, 0, 0], values)
-    return torch.einsum("bnhw,nchw->bchw", weight, values)
-
-
-def _same_image(images, x, alpha, inv, fields, chunk):
-    """IS: one softmax over whole training images."""
-    state = None
-    per_step = max(1, chunk // x[0].numel())
-    for start in range(0, len(images), per_step):
-        part = images[start:start + per_step]
-        squares = torch.stack([
-            (query[None] - a * part).square().sum((1, 2, 3)) for query, a in zip(x, alpha)
-        ])
-        logits = -squares * inv.view(-1, 1)
-        piece = _softmax_over_images(logits[:, :, None, None], part, fields, start)
-        state = piece if state is None else merge(state, piece)
-    return state
-
-
-def _every_shift(images, x, alpha, inv, fields, chunk):
-    """ES: one softmax over whole images at every cyclic shift, by correlation in the Fourier domain.
-
-    The correlation is taken in float64: |x|^2 - 2 a x.y + a^2 |y|^2 cancels, and an FFT costs little.
-    """
-    wide = torch.float32 if x.device.type == "mps" else torch.float64
-    batch, _, height, width = x.shape
-    x, inv, alpha = x.to(wide), inv.to(wide), alpha.to(wide)
-    own = x.square().sum((1, 2, 3))
-    x_hat = torch.fft.rfft2(x)
-    state = None
-    per_step = max(1, chunk // (batch * x[0].numel()))
-    for start in range(0, len(images), per_step):
-        part = images[start:start + per_step].to(wide)
-        y_hat = torch.fft.rfft2(part)
-        # c[b, n, s] = sum_p x_b(p) y_n(p + s)
-        product = torch.einsum("bchw,nchw->bnhw", x_hat.conj(), y_hat)
-        correlation = torch.fft.irfft2(product, s=(height, width))
-        norms = part.square().sum((1, 2, 3)).view(1, -1, 1, 1)
-        a, i = alpha.view(-1, 1, 1, 1), inv.view(-1, 1, 1, 1)
-        logits = -(own.view(-1, 1, 1, 1) - 2 * a * correlation + a**2 * norms) * i           # (B, n, H, W)
-        flat = logits.flatten(1)
-        m = flat.detach().amax(1)
-        lowered = logits - m.view(-1, 1, 1, 1)
-        weight = lowered.exp()
-
-        def moved(values_hat, weight=weight):  # sum over n and shifts of weight times the shifted image
-            weights_hat = torch.fft.rfft2(weight).conj()
-            return torch.fft.irfft2(torch.einsum("bnhw,nchw->bchw", weights_hat, values_hat), s=(height, width))
-
-        def pixel(z):
-            return z.view(-1, 1, 1)
-
-        piece = State(m=pixel(m), s=pixel(weight.sum((1, 2, 3))), v=moved(y_hat))
-        if "variance" in fields:
-            piece.v2 = moved(torch.fft.rfft2(part.square()))
-        if "effective_patches" in fields:
-            piece.u = pixel((weight * lowered).sum((1, 2, 3)))
-        if "source" in fields:
-            best = flat.argmax(1)
-            image, shift = best // (height * width), best % (height * width)
-            piece.source = torch.stack([image + start, shift // width, shift % width], -1).view(-1, 1, 1, 3)
-            piece.tied = pixel((flat >= m[:, None] - 1e-12 * (1 + m[:, None].abs())).sum(1) > 1)
-        state = piece if state is None else merge(state, piece)
     return state
 
 

@@ -1,0 +1,10 @@
+"""For all tests: one thread each (they are small, and often run side by side), no progress bars."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("ELSEDU_PROGRESS", "0")
+
+import torch
+
+torch.set_num_threads(1)
