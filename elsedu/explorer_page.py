@@ -16,15 +16,16 @@ align-items:center;min-height:2.3rem;margin:0}
 .elsx-axis output{font-variant-numeric:tabular-nums;font-weight:600}
 .elsx-axis button{width:2.1rem;height:2.1rem;padding:0;line-height:1;border:1px solid currentColor;
 border-radius:50%;background:none;color:var(--elsx-accent);font-size:.8rem;cursor:pointer}
+.elsx-controls{margin-top:.4rem}
 .elsx-values{margin:.3rem 0 0;font-size:.85rem;opacity:.8}
 .elsx[data-ready] .elsx-values{display:none}
 @media (max-width:480px){.elsx-axis{grid-template-columns:1fr 3.6rem 2.3rem}
 .elsx-axis>span{grid-column:1/-1;margin-bottom:-.9rem}}
 @media print{.elsx-controls{display:none}.elsx[data-ready] .elsx-values{display:block}}
 </style>
-<div class="elsx-controls"></div>
 <img class="elsx-picture$pixelated" alt="$alt" src="$src" width="$width">
 <p class="elsx-values">$caption</p>
+<div class="elsx-controls"></div>
 </div>
 <script>
 (() => {

@@ -43,7 +43,7 @@ def parse(text):
     parsed = []
     for kind, name, lines in cells:
         options, key = {}, None
-        while lines and lines[0].startswith("| "):
+        while kind == "code" and lines and lines[0].startswith("| "):
             line = lines.pop(0)
             if line.startswith("|   ") and key:
                 options[key] += " " + line[1:].strip()

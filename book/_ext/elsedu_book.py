@@ -16,5 +16,12 @@ os.environ["ELSEDU_BOOK"] = "1"
 os.environ["ELSEDU_PROGRESS"] = "0"
 
 
+def _without_module_text(app, what, name, obj, options, lines):
+    """The API page introduces each module in its own words; module docstrings are for readers of the code."""
+    if what == "module":
+        lines.clear()
+
+
 def setup(app):
+    app.connect("autodoc-process-docstring", _without_module_text)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -143,8 +143,8 @@ def scatter(ax: Axes, x, y, xlabel: str, ylabel: str, color: str = COLORS["ELS"]
     ax.plot([low, high], [low, high], color="#9aa5b1", linewidth=1, zorder=0)
     ax.scatter(x, y, s=22, color=color, alpha=0.75, edgecolor="white", linewidth=0.6)
     ax.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel=xlabel, ylabel=ylabel)
-    ax.text(0.03, 0.97, f"{int((y > x).sum())} of {len(x)} above the line", transform=ax.transAxes,
-            va="top", fontsize=8.5, color=MUTED)  # fmt: skip
+    above = f"{int((y > x).sum())} of {len(x)} above the line"
+    ax.set_title(above, loc="right", fontsize=8.5, fontweight="normal", color=MUTED)
     return ax
 
 

@@ -60,7 +60,7 @@ def use_style() -> None:
             "axes.edgecolor": "#9aa5b1",
             "axes.linewidth": 0.8,
             "axes.titlesize": 10,
-            "axes.titleweight": 600,
+            "axes.titleweight": "bold",
             "axes.titlelocation": "left",
             "axes.titlepad": 7,
             "axes.labelsize": 9.5,

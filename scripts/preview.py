@@ -1,0 +1,36 @@
+"""Build the book with the cache of executed notebooks (`make preview`).
+
+The cache knows the cells of a notebook but not the package: after a change in elsedu/, ``--fresh`` empties it.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fresh", action="store_true", help="execute every notebook again")
+    parser.add_argument("--strict", action="store_true", help="warnings are errors")
+    args = parser.parse_args()
+    if args.fresh:
+        shutil.rmtree(ROOT / "_build/.jupyter_cache", ignore_errors=True)
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    config["execute"]["execute_notebooks"] = "cache"
+    # Jupyter Book looks for extensions beside the configuration file.
+    config["sphinx"]["local_extensions"] = {"elsedu_book": str(ROOT / "book/_ext")}
+    settings = ROOT / "_build/preview.yml"
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(ROOT), "--config", str(settings)]
+    return subprocess.run(command + ["-W", "--keep-going"] * args.strict, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
