@@ -27,25 +27,24 @@ def cache_folder() -> Path:
     return Path(chosen).expanduser() if chosen else Path(pooch.os_cache("elsedu"))
 
 
-def fingerprint(files: Iterable[Path]) -> str:
+def fingerprint(files: Iterable[str | Path]) -> str:
     """A key that changes with the source files (path, size, times), and with the way they are decoded."""
     digest = hashlib.sha256(f"format {FORMAT}, pillow {PIL.__version__}".encode())
     for path in files:
-        state = path.stat()
+        state = os.stat(path)  # noqa: PTH116 (CelebA: 200,000 Path objects would take seconds)
         digest.update(f"\n{path} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}".encode())
     return digest.hexdigest()
 
 
 def decoded(
-    settings: str, files: Iterable[Path], decode: Callable[[], tuple[np.ndarray, np.ndarray | None]]
+    settings: str, files: list[str | Path], decode: Callable[[], tuple[np.ndarray, np.ndarray | None]]
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return decode(), (pixels, labels), from the cache if it is there, whole, and newer than the files.
 
     settings names what is decoded, e.g. "mnist-train-32"; there is one cache file for each settings
-    and place of the source. A damaged or outdated cache file is replaced. A cache that cannot be
-    written costs only a warning: the images have been decoded and are returned.
+    and place of the source (the first of the absolute paths `files`). A damaged or outdated cache file is
+    replaced. A cache that cannot be written costs only a warning: the decoded images are returned.
     """
-    files = [path.resolve() for path in files]
     key = fingerprint(files)
     place = hashlib.sha256(str(files[0]).encode()).hexdigest()[:12]
     path = cache_folder() / "decoded" / f"{settings}-{place}.npz"

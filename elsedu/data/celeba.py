@@ -7,10 +7,10 @@ are decoded one by one and resized at once, so that the memory needed is that of
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from multiprocessing.pool import ThreadPool
-from os import cpu_count
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -22,7 +22,7 @@ CROPS = ("square", "none")
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
-def find(folder: Path) -> Path | None:
+def find(folder: Path, split: str = "train") -> Path | None:
     """The folder (also a doubled one, as some unpackers make) or the zip with the images, or None."""
     for candidate in (folder / FOLDER, folder / FOLDER / FOLDER):
         if candidate.is_dir() and any(_is_image(p.name) for p in candidate.iterdir()):
@@ -30,7 +30,7 @@ def find(folder: Path) -> Path | None:
     return folder / ARCHIVE if (folder / ARCHIVE).is_file() else None
 
 
-def looked_for() -> str:
+def looked_for(split: str = "train") -> str:
     """What `find` looks for, in words."""
     return f"{FOLDER}/ (with {', '.join(SUFFIXES)} files) or {ARCHIVE}"
 
@@ -38,13 +38,14 @@ def looked_for() -> str:
 def list_images(source: Path) -> list[str]:
     """The names of all images of a folder or zip, sorted by file name (the official order)."""
     if source.is_dir():
-        names = [p.name for p in source.iterdir() if _is_image(p.name)]
+        with os.scandir(source) as entries:
+            names = [entry.name for entry in entries if _is_image(entry.name)]
     else:
         with _open_zip(source) as archive:
             names = [name for name in archive.namelist() if _is_image(name) and "__MACOSX/" not in name]
     if not names:
         raise ValueError(f"{source} holds no images ({', '.join(SUFFIXES)})")
-    return sorted(names, key=lambda name: (PurePosixPath(name).name, name))
+    return sorted(names, key=lambda name: (name.rpartition("/")[2], name))
 
 
 def read(source: Path, names: list[str], size: int, crop: str) -> np.ndarray:
@@ -71,7 +72,7 @@ def read(source: Path, names: list[str], size: int, crop: str) -> np.ndarray:
         return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
 
     # Pillow lets go of the interpreter lock while it decodes, so threads help.
-    with ThreadPool(min(8, cpu_count() or 1)) as pool:
+    with ThreadPool(min(8, os.cpu_count() or 1)) as pool:
         decoded = pool.imap(decode, names, chunksize=64)
         for row, image in zip(pixels, bar(decoded, total=len(names), desc="celeba: decoding", unit="image")):
             row[...] = image
@@ -81,8 +82,7 @@ def read(source: Path, names: list[str], size: int, crop: str) -> np.ndarray:
 
 
 def _is_image(name: str) -> bool:
-    name = PurePosixPath(name).name
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+    return name.lower().endswith(SUFFIXES) and not name.rpartition("/")[2].startswith(".")
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:

@@ -93,9 +93,7 @@ def fetch(name: str, split: str | None = None) -> Path:
     ValueError
         If a file was delivered, but nowhere with the published checksum; nothing is left behind.
     """
-    check_choice(name, CHECKSUMS, "official data set")
-    if name == "celeba":
-        raise FileNotFoundError(CELEBA_HELP)
+    check_fetchable(name)
     folder = download_folder(name)
     if name == "cifar10":
         files = ["cifar-10-python.tar.gz"]
@@ -107,6 +105,13 @@ def fetch(name: str, split: str | None = None) -> Path:
             _check_writable(folder)
             _fetch_file(name, file, folder)
     return folder
+
+
+def check_fetchable(name: str) -> None:
+    """ValueError for a name that is no official set, FileNotFoundError for celeba (it has to be asked for)."""
+    check_choice(name, CHECKSUMS, "official data set")
+    if name == "celeba":
+        raise FileNotFoundError(CELEBA_HELP)
 
 
 def _fetch_file(name: str, file: str, folder: Path) -> None:

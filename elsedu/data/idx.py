@@ -56,7 +56,7 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def read(paths: list[Path]) -> tuple[np.ndarray, np.ndarray]:
+def read(paths: list[Path], split: str = "train") -> tuple[np.ndarray, np.ndarray]:
     """Read an image and a label file: uint8 (N, 1, H, W) and int64 (N,)."""
     images, labels = (read_idx(path) for path in paths)
     if images.ndim != 3:

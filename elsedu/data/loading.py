@@ -212,18 +212,22 @@ def _embedded(name: str, size: int):
     return resize(pixels, size), labels
 
 
+def find(name: str, split: str, folders: list[Path]):
+    """The files of a set in the first folder that has them: paths, for celeba one path, or None."""
+    look = {"cifar10": cifar.find, "celeba": celeba.find}.get(name, idx.find)
+    return next((found for folder in folders if (found := look(folder, split))), None)
+
+
 def _official(name: str, split: str, root, size: int):
     reader = cifar if name == "cifar10" else idx
     folder = _local_root(root)
-    files = None
     folders = [fetch(name, split)] if folder is None else bases(folder, name)
-    for base in folders:
-        files = files or reader.find(base, split)
+    files = find(name, split, folders)
     if files is None:
         raise _missing(name, split, folders, reader.looked_for(split))
 
     def decode():
-        pixels, labels = reader.read(files, split) if reader is cifar else reader.read(files)
+        pixels, labels = reader.read(files, split)
         if not len(pixels):
             raise ValueError(f"{', '.join(map(str, files))} hold no images")
         return resize(pixels, size), labels
@@ -239,15 +243,15 @@ def _load_celeba(root, size: int, crop: str, limit: int | None, seed: int):
     if folder is None:
         raise FileNotFoundError(CELEBA_HELP)
     folders = bases(folder, "celeba")
-    place = next((found for base in folders if (found := celeba.find(base))), None)
+    place = find("celeba", "train", folders)
     if place is None:
-        raise _missing("celeba", "train", folders, celeba.looked_for(), f". {CELEBA_HELP}")
+        raise _missing("celeba", "train", folders, celeba.looked_for("train"), f". {CELEBA_HELP}")
     names = celeba.list_images(place)
     settings = f"celeba-train-{size}-{crop}"
     if limit is not None:  # decode only what is asked for
         names = [names[i] for i in subset(len(names), limit, seed, f"celeba ({place})")]
         settings += f"-{limit}-{seed}"
-    files = [place, *(place / name for name in names)] if place.is_dir() else [place]
+    files = [place, *(f"{place}/{name}" for name in names)] if place.is_dir() else [place]
     return decoded(settings, files, lambda: (celeba.read(place, names, size, crop), None))
 
 
@@ -261,7 +265,7 @@ def _local_root(root) -> Path | None:
         raise FileNotFoundError(
             f"{origin}{str(given)!r} does not exist; expected a folder with official files"
         )
-    return folder
+    return folder.resolve()
 
 
 def _missing(name, split, folders, looked_for, more="") -> FileNotFoundError:
@@ -285,8 +289,8 @@ def _known(name) -> Source:
     if name in SOURCES:
         return SOURCES[name]
     close = difflib.get_close_matches(str(name), SOURCES, 1)
-    hint = f", did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"unknown data set {name!r}{hint} Known: {', '.join(SOURCES)}")
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    raise ValueError(f"unknown data set {name!r}. {hint}Known: {', '.join(SOURCES)}")
 
 
 def _whole(value, what: str, least: int) -> int:

@@ -15,19 +15,23 @@ import numpy as np
 import torch
 from PIL import Image
 
-# The 256 possible pixel values, rounded once from float64 to float32.
-VALUES = (np.arange(256) / 127.5 - 1).astype(np.float32)
-
 
 def to_values(pixels: np.ndarray) -> torch.Tensor:
-    """Map uint8 pixels of any shape to float32 values in [-1, 1]: byte / 127.5 - 1."""
-    return torch.from_numpy(VALUES[pixels])
+    """Map uint8 pixels of any shape to float32 values in [-1, 1]: byte / 127.5 - 1.
+
+    Computed as (2 byte - 255) / 255, whose only rounding is that of the division, so that black and
+    white, and every pair of opposite greys, are exactly opposite numbers.
+    """
+    values = pixels.astype(np.float32)
+    values *= 2
+    values -= 255
+    values /= 255
+    return torch.from_numpy(values)
 
 
 def to_bytes(values: torch.Tensor) -> np.ndarray:
     """Map values in [-1, 1] of any shape to the nearest uint8 pixels; what lies outside is clipped."""
-    scaled = (values.detach().to("cpu", torch.float64) + 1) * 127.5
-    return scaled.round().clamp(0, 255).to(torch.uint8).numpy()
+    return ((values.detach().cpu() + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).numpy()
 
 
 def resize(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -48,23 +52,29 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
 def content_hash(images: torch.Tensor, labels: torch.Tensor | None) -> str:
     """The first 16 hexadecimal digits of a SHA-256 over shape, pixels and labels.
 
-    Values that lie on the 256 levels of `to_values` (all that `elsedu.load` returns) are hashed
-    as bytes, so rounding of the last digit does not matter; other values as float64, little-endian.
+    Values that lie on the 256 levels of `to_values` (all that `elsedu.load` returns) are hashed as
+    bytes, so that the last digits of a float do not matter; other values as little-endian float64.
     """
-    blocks = range(0, len(images), 4096)
-    on_levels = all(_on_levels(images[i : i + 4096]) for i in blocks)
-    digest = hashlib.sha256(f"{'uint8' if on_levels else 'float64'} {tuple(images.shape)}".encode())
-    for i in blocks:
-        block = images[i : i + 4096].detach()
-        digest.update(to_bytes(block) if on_levels else block.cpu().double().numpy().astype("<f8"))
-    if labels is not None:
-        digest.update(labels.detach().cpu().numpy().astype("<i8"))
-    return digest.hexdigest()[:16]
+    values = images.detach().cpu().numpy()
+    for kind, encode in (("uint8", _levels), ("float64", lambda block: block.astype("<f8"))):
+        digest = hashlib.sha256(f"{kind} {values.shape}".encode())
+        for start in range(0, len(values), 256):
+            block = encode(values[start : start + 256])
+            if block is None:
+                break
+            digest.update(np.ascontiguousarray(block))
+        else:
+            if labels is not None:
+                digest.update(labels.detach().cpu().numpy().astype("<i8"))
+            return digest.hexdigest()[:16]
 
 
-def _on_levels(values: torch.Tensor) -> bool:
-    scaled = (values.detach().double() + 1) * 127.5
-    level = scaled.round()
-    return (
-        bool(((scaled - level).abs() < 1e-3).all()) and float(level.min()) >= 0 and float(level.max()) <= 255
-    )
+def _levels(values: np.ndarray) -> np.ndarray | None:
+    """The values as bytes, or None if one of them lies on none of the 256 levels."""
+    scaled = values * 127.5
+    scaled += 127.5
+    level = np.rint(scaled)
+    scaled -= level
+    if level.min() < 0 or level.max() > 255 or np.abs(scaled, out=scaled).max() > 1e-3:
+        return None
+    return level.astype(np.uint8)
