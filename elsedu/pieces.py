@@ -15,14 +15,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
 from elsedu.files import write_bytes
-from elsedu.records import check_writable, settings_hash
+from elsedu.records import check_writable, read_json, settings_hash, write_json
 
 
 class Pieces:
     """A folder of pieces computed under one set of settings; `folder=None` keeps nothing.
 
     settings: dict that JSON can hold: everything that decides the numbers.
-    Raises OSError if the folder cannot be written, before any work.
+    Raises OSError if the folder cannot be written, ValueError if it holds pieces of other settings, before
+    any work.
     """
 
     def __init__(self, folder, settings):
@@ -30,16 +31,20 @@ class Pieces:
         self.settings = json.loads(json.dumps(settings))
         self.hash = settings_hash(self.settings)
         self.seconds = 0.0
+        if self.folder is not None:
+            note = self.folder / "settings.json"
+            if note.exists():
+                self._same(note, read_json(note))
+            else:
+                write_json(note, self.settings)
+
+    def _same(self, path, before):
+        if before != self.settings:
+            raise ValueError(f"{path} was computed under other settings: {difference(before, self.settings)}. Results "
+                             "of different settings are not mixed: use another folder, or remove this one")
 
     def path(self, name):
         return Path(self.folder) / f"{name}.safetensors"
-
-    def done(self, name):
-        """Whether the piece is there (and of these settings, otherwise ValueError)."""
-        if self.folder is None or not self.path(name).exists():
-            return False
-        self._read(name)
-        return True
 
     def get(self, name, compute):
         """The piece `name`, a dict of tensors: read if it is there, otherwise `compute()` and kept.
@@ -55,7 +60,7 @@ class Pieces:
         seconds = time.perf_counter() - start
         self.seconds += seconds
         if self.folder is not None:
-            header = {"hash": self.hash, "settings": json.dumps(self.settings), "seconds": f"{seconds:.3f}"}
+            header = {"settings": json.dumps(self.settings), "seconds": f"{seconds:.3f}"}
             write_bytes(self.path(name), to_bytes(tensors, metadata=header))
         return tensors
 
@@ -67,10 +72,7 @@ class Pieces:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # no dict
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{path} is damaged ({error}); remove it to compute it again") from error
-        if header.get("hash") != self.hash:
-            raise ValueError(f"{path} was computed under other settings: "
-                             f"{difference(json.loads(header.get('settings', '{}')), self.settings)}. Results of "
-                             "different settings are not mixed: use another folder, or remove this one")
+        self._same(path, json.loads(header.get("settings", "{}")))
         return tensors, float(header["seconds"])
 
 
