@@ -1,0 +1,125 @@
+"""Networks as files: safetensors, with configuration and provenance in the header.
+
+A file says all that is needed to rebuild the network (`config`) and what is known of its training
+(`provenance`: data and its hash, settings, loss curve, minutes, commit, the command that retrains it).
+Nothing is unpickled, so a weights file cannot run code.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+
+from elsedu.networks.base import Network
+from elsedu.networks.resnet import ResNet
+from elsedu.networks.unet import UNet
+from elsedu.training.checkpoint import write_atomically
+
+FORMAT = "elsedu-network-1"
+FOLDER = Path(__file__).parent.parent / "weights"
+KINDS = {"resnet": ResNet, "unet": UNet}
+
+
+def build(config: dict) -> Network:
+    """An untrained network from its configuration, {"kind": "resnet" | "unet", ...}.
+
+    The other entries are the arguments of `ResNet` and `UNet`. Raises ValueError for an unknown kind or
+    entry, or an impossible value. Initialisation draws from torch's global random state.
+    """
+    options = dict(config)
+    kind = options.pop("kind", None)
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind of network {kind!r}; known: {', '.join(sorted(KINDS))}")
+    try:
+        return KINDS[kind](**options)
+    except TypeError as error:
+        raise ValueError(f"cannot build a {kind} from {options}: {error}") from error
+
+
+def save(network: Network, path, provenance: dict | None = None, dtype: torch.dtype | None = None) -> Path:
+    """Write the network to `path` (atomically; an earlier file is replaced only by a whole new one).
+
+    provenance : dict for JSON, default `network.provenance`
+    dtype : storage type of the weights, default as they are; torch.float16 halves the file
+    """
+    provenance = network.provenance if provenance is None else provenance
+    tensors = {name: value.detach().cpu().to(dtype or value.dtype).contiguous()
+               for name, value in network.state_dict().items()}
+    metadata = {"format": FORMAT, "name": network.name, "config": json.dumps(network.config),
+                "provenance": json.dumps(provenance)}
+    write_atomically(Path(path), to_bytes(tensors, metadata=metadata))
+    return Path(path)
+
+
+def _read(path: Path):
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no weights file {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is truncated or not a safetensors file ({error})") from error
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"{path} was not written by elsedu.networks.save: its format is "
+                         f"{metadata.get('format')!r}, expected {FORMAT!r}")
+    return metadata, tensors
+
+
+def load(path, into: Network | None = None) -> Network:
+    """Read a network written by `save`; on the CPU, in float32, in evaluation mode.
+
+    into : None to build the network the file describes, or a network that must have the same
+        configuration, whose weights are then replaced
+    Raises FileNotFoundError, or ValueError for a truncated file, another format or another architecture;
+    then `into` is left as it was.
+    """
+    path = Path(path)
+    metadata, tensors = _read(path)
+    config = json.loads(metadata["config"])
+    network = build(config) if into is None else into
+    if network.config != config:
+        different = sorted(key for key in {*config, *network.config} if config.get(key) != network.config.get(key))
+        raise ValueError(f"{path} holds another architecture: " + ", ".join(
+            f"{key} is {config.get(key)!r} in the file, {network.config.get(key)!r} here" for key in different))
+    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in tensors.items()}
+    if expected != found:
+        wrong = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
+        raise ValueError(f"the weights in {path} do not fit its configuration: {', '.join(wrong[:5])}")
+    network.load_state_dict(tensors)
+    network.name = metadata.get("name", network.name)
+    network.provenance = json.loads(metadata.get("provenance", "{}"))
+    return network.eval()
+
+
+def available() -> list[str]:
+    """Names of the networks shipped with the package, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+
+
+def network(name: str) -> Network:
+    """A shipped network by name, e.g. "digits-resnet-zero". ValueError lists the known names."""
+    known = available()
+    if name not in known:
+        raise ValueError(f"no shipped network is called {name!r}; known: {', '.join(known) or '(none)'}")
+    return load(FOLDER / f"{name}.safetensors")
+
+
+def check_data(network: Network, data) -> bool:
+    """Whether `data` (an ImageSet) is the set the network was trained on; warns (UserWarning) if not.
+
+    True if the hashes agree, False after a warning, also where the file does not say.
+    """
+    known = network.provenance.get("data", {}).get("hash")
+    if known == data.hash:
+        return True
+    trained = "its file does not say on which data" if known is None else f"it was trained on data with hash {known}"
+    warnings.warn(f"{network.name}: {trained}; {data.name} has hash {data.hash}. A theory built on other "
+                  "images than the network saw predicts something else", UserWarning, stacklevel=2)
+    return False

@@ -1,0 +1,60 @@
+"""Checkpoints: one safetensors file, replaced atomically, from which a run goes on exactly.
+
+A checkpoint holds the weights, AdamW's moments, the random generator's state, the losses so far and, in
+its header, step, settings, network configuration and data hash. A process killed at any moment leaves
+the previous checkpoint or the new one, never half of one.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+
+from elsedu.files import write_bytes
+
+FILE = "checkpoint.safetensors"
+FORMAT = "elsedu-checkpoint-1"
+
+
+@dataclass
+class Checkpoint:
+    """tensors: {"weight/..", "optimiser/<parameter>/<state>", "generator", "losses", "ema/.."}; header: dict."""
+
+    tensors: dict[str, torch.Tensor]
+    header: dict
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that at any moment the old or the new content is there, whole. OSError names the path."""
+    try:
+        write_bytes(path, content)
+    except OSError as error:
+        raise OSError(f"cannot write {path}: {error.strerror or error}; an earlier file there is as it was") from error
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write the checkpoint into the folder, which is made if it is not there."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()}
+    header = {"format": FORMAT, "header": json.dumps(checkpoint.header)}
+    write_atomically(Path(folder) / FILE, to_bytes(tensors, metadata=header))
+
+
+def load(folder: Path) -> Checkpoint | None:
+    """The checkpoint in the folder, or None if there is none. ValueError if the file is damaged."""
+    path = Path(folder) / FILE
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is not a whole checkpoint ({error}); move it away to start again") from error
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"{path} has format {metadata.get('format')!r}, expected {FORMAT!r}")
+    return Checkpoint(tensors, json.loads(metadata["header"]))
