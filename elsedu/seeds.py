@@ -35,8 +35,8 @@ def noise(stream, index, shape, dtype=torch.float32):
 
     index: integers k; shape: (C, H, W). ValueError for an empty index.
 
-    >>> import elsedu
-    >>> elsedu.seeds.noise("test", range(3), (1, 8, 8)).shape
+    >>> from elsedu import seeds
+    >>> seeds.noise("test", range(3), (1, 8, 8)).shape
     torch.Size([3, 1, 8, 8])
     """
     index = [int(k) for k in index]

@@ -1,0 +1,123 @@
+"""Two questions about calibration, answered with numbers (chapter 7).
+
+    python -m elsedu.studies kappa digits-resnet-zero
+    python -m elsedu.studies windows mnist16-resnet-zero
+
+kappa     how many effective patches must a window keep, for windows found without a network ("evidence")
+          to be closest to those found along a network's own reverse process? Asked of the digits only.
+windows   do the ways of calibrating, rules, criteria and numbers of steps predict a network differently well?
+
+Nothing here touches the 100 test seeds: windows are chosen on the first images of the stream
+"calibration", and judged on its images 1000, 1001, ...
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from elsedu import records, seeds
+from elsedu.calibration import calibrate, choose, methods, window_distance
+from elsedu.comparison import border_of, lineup, statistics
+from elsedu.experiments import experiment
+from elsedu.metrics import pearson_r
+from elsedu.sampling import sample
+from elsedu.scales import ScaleSchedule
+
+KAPPAS = (1.5, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 400)
+JUDGES = range(1000, 1040)
+
+
+def kappa_study(network, data, windows, target, kappas=KAPPAS, samples=10, progress=True):
+    """{"kappa": [...], "distance": [...], "windows": [[...], ...], "best": kappa}.
+
+    distance: mean distance of the evidence windows to `target` (a ScaleSchedule), in candidates.
+    """
+    found = [calibrate(network, "els", data, "evidence", windows=windows, kappa=kappa, samples=samples,
+                       progress=progress) for kappa in kappas]
+    distance = [window_distance(scales, target) for scales in found]
+    return {"kappa": list(kappas), "distance": distance, "windows": [list(s.windows) for s in found],
+            "best": kappas[int(np.argmin(distance))]}
+
+
+def variants(network, data, windows, samples=10, folds=5, progress=True):
+    """{name: ScaleSchedule}: trajectory calibrations under each rule and criterion, and the two without a network."""
+    index, steps = seeds.as_index(samples), 20
+    build = lineup(network, data, dict.fromkeys(("els", "ls"), ScaleSchedule(windows[:1])), ("els",))["els"]
+    label = seeds.labels(index, network.classes if network.label_required else None)
+    found = {}
+    for criterion in ("cosine", "squared_error"):
+        table = methods.trajectory(network, build, windows, steps, index, label, criterion, progress).numpy()
+        for rule in ("median", "mean"):
+            for monotone in (False, True):
+                name = f"trajectory {criterion} {rule}{' monotone' if monotone else ''}"
+                found[name] = ScaleSchedule(choose(table, windows, rule, monotone), network.schedule)
+    for method in ("denoising", "evidence"):
+        found[method] = calibrate(network, "els", data, method, windows=windows, progress=progress)
+    return found
+
+
+def judge(network, data, schedules, index=JUDGES, steps=20, network_steps=(20, 150)):
+    """{name: {"20": median record, "150": ...}}: Pearson's r of ELS with each schedule and the network.
+
+    The images are numbers `index` of the stream "calibration". Equal schedules are drawn once.
+    """
+    noise = seeds.noise("calibration", index, data.shape)
+    label = seeds.labels(index, network.classes if network.label_required else None)
+    drawn = {str(count): sample(network, noise, count, label) for count in network_steps}
+    known, result = {}, {}
+    for name, scales in schedules.items():
+        if scales.windows not in known:
+            machine = lineup(network, data, {"els": scales, "ls": scales}, ("els",))["els"]
+            images = sample(machine, noise, steps, label)
+            known[scales.windows] = {count: statistics.median(pearson_r(images, target))
+                                     for count, target in drawn.items()}
+        result[name] = known[scales.windows]
+    return result
+
+
+def window_study(network, data, windows, progress=True):
+    """Every variant, judged; and the theory with 10 and 40 steps under the default windows."""
+    schedules = variants(network, data, windows, progress=progress)
+    agreement = judge(network, data, schedules)
+    default = "trajectory cosine median"
+    for steps in (10, 40):
+        name = f"{default}, {steps} theory steps"
+        agreement[name] = judge(network, data, {name: schedules[default]}, steps=steps)[name]
+        schedules[name] = schedules[default]
+    return {name: {"windows": list(schedules[name].windows),
+                   "distance": window_distance(schedules[name], schedules[default]), **agreement[name]}
+            for name in schedules}
+
+
+def main(arguments):
+    """`python -m elsedu.studies kappa|windows NAME [FOLDER]`: write FOLDER/<study>-<name>.json."""
+    from elsedu import networks
+
+    study, name, folder = arguments[0], arguments[1], Path(arguments[2] if len(arguments) > 2 else "reproduced")
+    records.check_writable(folder)
+    entry = experiment(name)
+    network, data, start = networks.network(name), entry.recipe.load_data(), time.perf_counter()
+    windows = [w for w in entry.calibration["windows"] if border_of(network) == "zero" or w <= min(data.shape[1:])]
+    if study == "kappa":
+        target = calibrate(network, "els", data, steps=entry.steps, **entry.calibration)
+        measured = kappa_study(network, data, windows, target) | {"trajectory": list(target.windows)}
+    elif study == "windows":
+        measured = window_study(network, data, windows)
+    else:
+        raise ValueError(f"unknown study {study!r}; known: kappa, windows")
+    provenance = {"network": {"name": name, "weights_hash": records.weights_hash(network)},
+                  "data": {"name": data.name, "hash": data.hash}, "judged on": f"stream calibration, {JUDGES}",
+                  "versions": records.versions(), "device": records.device_name(), "commit": records.commit(),
+                  "minutes": round((time.perf_counter() - start) / 60, 1)}
+    result = {"measured": records.rounded(measured), "provenance": provenance}
+    records.write_json(folder / f"{study}-{name}.json", result)
+
+
+if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    main(sys.argv[1:])
