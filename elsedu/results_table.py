@@ -6,7 +6,7 @@ import html as escape
 from pathlib import Path
 
 from elsedu import records
-from elsedu.comparison.measure import METRICS
+from elsedu.comparison.measurement import METRICS
 from elsedu.experiments import PAPER, experiment, names
 
 FOLDER = Path(__file__).parent / "results"

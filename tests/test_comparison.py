@@ -10,7 +10,7 @@ from scipy import stats
 import elsedu
 from elsedu import comparison, metrics, seeds
 from elsedu.comparison import compare, forced, statistics
-from elsedu.comparison.measure import to_bytes
+from elsedu.comparison.measurement import anchoring, to_bytes
 from elsedu.pieces import Pieces, batches
 
 
@@ -72,6 +72,17 @@ def test_a_machine_agrees_perfectly_with_itself(few):
     assert min(same.measured["forced"]["els"]["low"]) > 0.99999
     assert max(same.measured["error_map"]["network"]["error"]) < 1e-8
     assert same.measured["agreement"]["4"]["is"]["pearson_r"]["median"] < 0.99
+
+
+def test_anchoring():
+    g = torch.Generator().manual_seed(0)
+    noise = torch.randn(400, 1, 8, 8, generator=g)
+    assert anchoring(noise) < 0.01
+    frame = torch.zeros(1, 1, 8, 8)
+    frame[..., :4] = 1
+    assert anchoring(frame.expand(5, -1, -1, -1)) == pytest.approx(1)
+    # half of the variance by position (.25 of a two-valued frame), half by noise of variance .25
+    assert anchoring(frame + 0.5 * noise) == pytest.approx(0.5, abs=0.02)
 
 
 def test_teacher_forcing_follows_the_network(few, found):

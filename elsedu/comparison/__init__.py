@@ -15,10 +15,10 @@ import numpy as np
 
 from elsedu import records, seeds
 from elsedu.checks import check_steps
+from elsedu.comparison.competitors import MACHINES, border_of, clipped, lineup, scales_for
 from elsedu.comparison.drawing import draw, draw_with_variance, sampling_jobs
 from elsedu.comparison.forced import follow, held_out
-from elsedu.comparison.lineup import MACHINES, border_of, clipped, lineup, scales_for
-from elsedu.comparison.measure import METRICS, measure, to_bytes
+from elsedu.comparison.measurement import METRICS, measure, to_bytes
 from elsedu.comparison.statistics import above, bootstrap, median, share
 from elsedu.data import ImageSet
 from elsedu.files import write_bytes

@@ -49,10 +49,25 @@ def measure(images, data, forced, times, truth=None):
         block["steps_agree"] = statistics.median(metrics.pearson_r(first, last))
     block["nearest_distance"] = {
         name: statistics.median(distance / np.sqrt(data.images[0].numel())) for name, (_, distance) in nearest.items()}
+    block["nearest_index"] = {name: index.tolist() for name, (index, _) in nearest.items()
+                              if name in (f"network-{counts[-1]}", "els", "ls")}
+    block["anchoring"] = {name: anchoring(drawn) for name, drawn in [*pictures.items(), ("data", data.images)]}
     block["forced"] = {"t": times} | {
         key.removeprefix("r."): _over_time(value) for key, value in forced.items() if key.startswith("r.")}
     block["error_map"] = error_map(images, forced, times, counts[-1], data, truth)
     return rounded(block)
+
+
+def anchoring(images):
+    """Share of the pixels' variance that their position explains, a float in [0, 1].
+
+    images: (S, C, H, W). Variance over pixels of the mean image, over the variance of all pixels of all
+    images. Where nothing anchors an image to the frame (circular padding) the mean image is flat and the
+    share is near 0 (about 1/S by chance); digits that stand in the middle give a large one.
+    """
+    wide = images.double()
+    spread = wide.var(unbiased=False)
+    return float(wide.mean(0).var(unbiased=False) / spread) if spread > 0 else float("nan")
 
 
 def _over_time(values):
@@ -98,4 +113,4 @@ def _curve(bins):
             "error": error[some] / count[some]}
 
 
-__all__ = ["EDGES", "METRICS", "error_map", "measure", "to_bytes"]
+__all__ = ["EDGES", "METRICS", "anchoring", "error_map", "measure", "to_bytes"]
