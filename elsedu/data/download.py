@@ -125,11 +125,19 @@ def _fetch_file(name: str, file: str, folder: Path) -> None:
         try:
             pooch.retrieve(address + file, f"md5:{expected}", fname=file, path=folder, downloader=load)
             return
+        except requests.HTTPError as error:
+            failures.append(f"{address + file}: HTTP {error.response.status_code}")
+        except requests.Timeout:
+            failures.append(f"{address + file}: no answer in time")
+        except requests.exceptions.ChunkedEncodingError:
+            failures.append(f"{address + file}: the transfer broke off")
         except requests.RequestException as error:
-            failures.append(f"{address + file}: {type(error).__name__}: {error}")
+            failures.append(f"{address + file}: {type(error).__name__}")
         except ValueError:  # pooch: the checksum differs
             delivered = True
             failures.append(f"{address + file}: delivered a file whose MD5 is not the published {expected}")
+        except OSError as error:  # a full disk, say
+            raise OSError(f"{file} could not be written to {folder}, nothing was kept: {error}") from error
     message = (
         f"{file} of {name} could not be downloaded and nothing was kept. Tried: {'; '.join(failures)}. "
         "A copy of your own can be named with root= or ELSEDU_DATA."
@@ -194,7 +202,7 @@ def verify(names=None, root=None) -> list[FileCheck]:
 
     asked = list(CHECKSUMS) if names is None else list(names)
     roots = [Path(r).expanduser() for r in [root or os.environ.get("ELSEDU_DATA")] if r]
-    checks, looked = [], []
+    checks, looked = {}, []
     for name in asked:
         check_choice(name, CHECKSUMS, "official data set")
         folders = [base for one in roots for base in bases(one, name)]
@@ -202,12 +210,16 @@ def verify(names=None, root=None) -> list[FileCheck]:
         looked += folders
         for folder in dict.fromkeys(folder.resolve() for folder in folders):
             for file, expected in {**CHECKSUMS[name], **_unpublished(name)}.items():
-                if (folder / file).is_file():
-                    checks.append(FileCheck(name, folder / file, md5(folder / file), expected))
+                if not (folder / file).is_file():
+                    continue
+                check = FileCheck(name, folder / file, md5(folder / file), expected)
+                # An idx file in the root itself can belong to either MNIST: report it once.
+                if check.path not in checks or check.state == "ok":
+                    checks[check.path] = check
     if not checks:
         places = ", ".join(map(str, dict.fromkeys(looked)))
         raise FileNotFoundError(f"no official file of {', '.join(asked)} to verify in {places}")
-    return checks
+    return list(checks.values())
 
 
 def _unpublished(name: str) -> dict[str, None]:
