@@ -36,7 +36,7 @@ _MODULES = {
     "definition": "elsedu.posterior.definition",
     "torch": "elsedu.posterior.attention_torch",
     "native": "elsedu.posterior.shift_native",
-    "triton": "elsedu.posterior.shift_triton",
+    "triton": "elsedu.posterior.attention_triton",
 }
 BACKENDS = ("auto", *_MODULES)
 

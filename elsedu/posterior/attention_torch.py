@@ -42,7 +42,7 @@ def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windo
                 state = compute(images, x, alpha, inv, fields, chunk)
                 state.n = patch_counts(kind, 0, *images[:, 0].shape).to(x.device)
                 return dict.fromkeys(windows, state)
-            return {window: _windowed(images, x, alpha, inv, kind, window, fields, chunk) for window in windows}
+            return {window: windowed(images, x, alpha, inv, kind, window, fields, chunk) for window in windows}
         except torch.cuda.OutOfMemoryError:
             if chunk <= 2**16:
                 raise
@@ -50,7 +50,8 @@ def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windo
             torch.cuda.empty_cache()
 
 
-def _windowed(images, x, alpha, inv, kind, window, fields, chunk):
+def windowed(images, x, alpha, inv, kind, window, fields, chunk=CHUNK["other"], inside=True):
+    """State of LS or ELS for one window; inside=False leaves the pixels away from a zero border empty."""
     height, width = x.shape[2:]
     state = None
     if kind.equivariant:
@@ -59,6 +60,7 @@ def _windowed(images, x, alpha, inv, kind, window, fields, chunk):
         query = _windows(x - alpha.view(-1, 1, 1, 1) * centre, window, kind.border)       # (B, D, H, W)
         per_step = max(1, chunk * 4 // query[0].numel())
         groups = _groups(height, width, window, kind)
+        groups = groups if inside else groups[1:]
         for start in range(0, len(images), per_step):
             part = images[start:start + per_step]
             keys = _windows(part - centre, window, kind.border)
@@ -124,7 +126,7 @@ def _groups(height, width, window, kind):
 def _assemble(groups, query, keys, images, alpha, inv, fields, chunk, first):
     """One chunk of images against all queries: the State over all pixels (corners stay empty)."""
     batch, _, height, width = query.shape
-    state = _empty(images.new_empty(batch, images.shape[1], height, width), fields)
+    state = empty_state(images.new_empty(batch, images.shape[1], height, width), fields)
     for query_rows, key_rows, query_columns, key_columns in groups:
         q = _gather(query, query_rows, query_columns)                       # (G, B, Q, D)
         k = _gather(keys, key_rows, key_columns)                            # (G, n, K, D)
@@ -246,7 +248,7 @@ def _dress(part):
 # -- helpers ---------------------------------------------------------------------------------------------
 
 
-def _empty(like, fields):
+def empty_state(like, fields):
     """The neutral element of `merge` over the pixels of `like` (B, C, H, W)."""
     batch, channels, height, width = like.shape
 
