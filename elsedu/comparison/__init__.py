@@ -150,7 +150,7 @@ class Plan:
         """Draw everything: (images, teacher-forced walks, held-out errors), each from pieces where they are there."""
         jobs, start = sampling_jobs(self.network, self.machines, self.data.shape, second=self.second,
                                     steps=self.steps, network_steps=self.network_steps, label=self.label)
-        walked = {name: m for name, m in self.machines.items() if name != "es"}
+        walked = {name: m for name, m in self.machines.items() if name not in ("es", "els_circular")}
 
         def walk(part):
             noise, labels = start(part)

@@ -6,6 +6,7 @@ killed run goes on where it was, and the numbers do not depend on the interrupti
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import torch
@@ -40,14 +41,24 @@ def draw(pieces, jobs, index, batch, progress=True):
     pieces: `elsedu.pieces.Pieces`. jobs: {name: function(seeds) -> {key: (b, ...) tensor}}, cheapest first.
     """
     plan = [(job, name, part) for job in jobs for name, part in batches(index, batch)]
-    parts = {job: [] for job in jobs}
+    parts, seconds = {job: [] for job in jobs}, {}
     bar = tqdm(total=len(plan), desc="drawing", unit="batch", delay=2, leave=False, disable=not progress)
-    for job, name, part in plan:
-        bar.set_postfix_str(job)
+    for k, (job, name, part) in enumerate(plan):
+        bar.set_postfix_str(job + _left(seconds, [later for later, _, _ in plan[k:]]))
+        start = time.perf_counter()
         parts[job].append(pieces.get(f"{job}.{name}", lambda job=job, part=part: jobs[job](part)))
+        seconds[job] = max(seconds.get(job, 0.0), time.perf_counter() - start)
         bar.update()
     bar.close()
     return {job: {key: torch.cat([p[key] for p in found]) for key in found[0]} for job, found in parts.items()}
+
+
+def _left(seconds, later):
+    """The time left, from the slowest batch of each job so far; jobs not met yet count as the mean of the others."""
+    if not seconds:
+        return ""
+    mean = sum(seconds.values()) / len(seconds)
+    return f", about {sum(seconds.get(job, mean) for job in later) / 60:.1f} min left"
 
 
 def sampling_jobs(network, machines, shape, *, second=None, steps=20, network_steps=(20, 150), label=None,
