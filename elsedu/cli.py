@@ -16,7 +16,7 @@ def build():
     """The typer application with all commands."""
     import typer
 
-    from elsedu.commands import calibrate, compare, data, reproduce, sample
+    from elsedu.commands import calibrate, compare, data, reproduce, sample, train
 
     options = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None}
     app = typer.Typer(
@@ -28,6 +28,7 @@ def build():
     app.command("calibrate")(calibrate.calibrate)
     app.command("compare")(compare.compare)
     app.command("reproduce")(reproduce.reproduce)
+    app.command("train")(train.train)
 
     sets = typer.Typer(help="Image sets: list, fetch, verify.", **options)
     sets.command("list")(data.list_sets)
@@ -40,16 +41,16 @@ def build():
 def main(arguments=None):
     """Run the command line on `arguments` (default: those of the process) and exit.
 
-    Exit status: 0 done; 1 the answer is no (`data verify` found a difference); 2 wrong use or input;
-    130 interrupted.
+    Exit status: 0 done; 1 the answer is no (`data verify` found a difference); 2 wrong use or input.
     """
     try:
         import typer  # noqa: F401
     except ImportError:
-        sys.exit(NEEDS_TYPER)  # printed to stderr, status 1
+        print(NEEDS_TYPER, file=sys.stderr)
+        sys.exit(2)
     try:
         build()(args=arguments, prog_name="elsedu")
-    except (ValueError, TypeError, OSError, ImportError) as error:
+    except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
         # What the library says about wrong input, a missing file, an unwritable folder. Anything else
         # is a defect of elsedu and keeps its traceback.
         print("error:", " ".join(str(error).split()) or type(error).__name__, file=sys.stderr)

@@ -95,12 +95,12 @@ for step, _ in train(network, elsedu.load("digits"), {settings}, checkpoint=sys.
 
 
 def test_killed_run_goes_on_exactly(digits, tmp_path):
-    """SIGKILL at a random moment, three times; the finished weights equal those of an undisturbed run."""
-    settings = dataclasses.replace(SETTINGS, steps=400)
+    """SIGKILL at a random moment, twice; the finished weights equal those of an undisturbed run."""
+    settings = dataclasses.replace(SETTINGS, steps=150)
     whole = fresh()
     losses = finish(whole, digits, settings)
     script = CHILD.format(config=CONFIG, settings=repr(settings))
-    for step in (1, 40, 90):
+    for step in (3, 60):
         child = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         for line in child.stdout:
             if int(line) >= step:
@@ -112,7 +112,7 @@ def test_killed_run_goes_on_exactly(digits, tmp_path):
         assert checkpoints.load(tmp_path).header["step"] < settings.steps
     resumed = fresh()
     rest = finish(resumed, digits, settings, checkpoint=tmp_path)
-    assert rest == losses[-len(rest):] and 0 < len(rest) < 400
+    assert rest == losses[-len(rest):] and 0 < len(rest) < 150
     assert same_weights(whole, resumed)
 
 
@@ -281,9 +281,24 @@ def test_run_leaves_weights_and_card(tmp_path):
     assert known["data"]["hash"] in card and "elsedu train digits-resnet-zero" in card and str(tmp_path) not in card
     assert networks.check_data(network, entry.load_data())
     content = path.read_bytes()
-    run(entry, tmp_path, progress=False)  # finished: the same file again
-    assert networks.load(path).state_dict().keys() == network.state_dict().keys()
-    assert same_weights(networks.load(path), network) and len(path.read_bytes()) == len(content)
+    assert run(entry, tmp_path, progress=False) == path and path.read_bytes() == content
+    with pytest.raises(FileExistsError, match="of another run"):
+        run(with_changes(entry, seed=8), tmp_path, progress=False)
+    assert path.read_bytes() == content
+
+
+def test_command(tmp_path, capsys):
+    from elsedu.commands.train import train as command
+
+    command(listing=True)
+    assert all(name in capsys.readouterr().out for name in ["mnist16-resnet-zero"])
+    options = {"output": tmp_path, "steps": 2, "batch": 2, "precision": "float32", "device": "cpu", "threads": 1}
+    command("digits-resnet-zero", minutes=0, **options)
+    assert "run the same command again" in capsys.readouterr().out
+    command("digits-resnet-zero", **options)
+    assert networks.load(capsys.readouterr().out.split()[-1]).provenance["steps"] == 2
+    with pytest.raises(ValueError, match="no recipe for 'nothing'"):
+        command("nothing")
 
 
 def test_loss_curve():
@@ -302,21 +317,20 @@ def test_a_few_seconds_lower_the_loss(digits):
     assert sum(losses[-10:]) / 10 < 0.45
 
 
-@pytest.mark.slow
 def test_a_trained_network_agrees_better_with_els_than_with_is(digits):
-    """The paper's claim in miniature: under a minute of training, one window for all times, twelve seeds."""
+    """The paper's claim in miniature: seconds of training, windows set by hand, twelve seeds.
+
+    (A trial gave medians of .82 for ELS and .68 for IS, and ELS above IS on all twelve.)
+    """
     torch.manual_seed(0)
-    network = networks.build({"kind": "resnet", "image_shape": [1, 8, 8], "width": 32, "embedding": 64})
-    settings = Settings(steps=600, batch=64, lr=4e-3, lr_schedule="short", warmup=50, decay=0.6, stratified=True)
-    finish(network, digits, settings)
+    network = networks.build({"kind": "resnet", "image_shape": [1, 8, 8], "width": 24, "embedding": 64})
+    finish(network, digits, Settings(steps=400, batch=32, lr=4e-3, lr_schedule="short", warmup=30, decay=0.6,
+                                     stratified=True))
     noise = torch.randn(12, 1, 8, 8, generator=torch.Generator().manual_seed(5))
-    with torch.no_grad():
-        drawn = elsedu.sample(network, noise, steps=20)
-        windows = elsedu.ScaleSchedule([3, 3, 3, 3, 3, 5, 5, 5, 5, 5, 7, 7, 7, 7, 9, 9, 11, 11, 13, 15])
-        local = elsedu.sample(elsedu.EquivariantLocalScore(digits, windows), noise, steps=20)
-        ideal = elsedu.sample(elsedu.IdealScore(digits), noise, steps=20)
+    windows = elsedu.ScaleSchedule([3, 3, 3, 3, 3, 5, 5, 5, 5, 5, 7, 7, 7, 7, 9, 9, 11, 11, 13, 15])
+    drawn = elsedu.sample(network, noise, steps=20)
+    local = elsedu.sample(elsedu.EquivariantLocalScore(digits, windows), noise, steps=20)
+    ideal = elsedu.sample(elsedu.IdealScore(digits), noise, steps=20)
     els, memory = elsedu.pearson_r(local, drawn), elsedu.pearson_r(ideal, drawn)
-    assert els.median() > memory.median()
+    assert els.median() > memory.median() + 0.05
     assert (els > memory).double().mean() >= 0.75
-
-

@@ -19,7 +19,8 @@ def run(entry: Recipe | str, output, *, checkpoint=None, minutes: float | None =
     checkpoint : folder for checkpoints (default <output>/<name>.checkpoint)
     minutes : stop after so many minutes of wall-clock time; then nothing is written but the checkpoint,
         None is returned, and the same call goes on
-    Raises what `elsedu.training.train` raises.
+    If the weights of this very run are there already, they are left as they are. Raises FileExistsError if
+    others are, and what `elsedu.training.train` raises.
     """
     from elsedu import networks
     from elsedu.networks.cards import write_card
@@ -28,8 +29,12 @@ def run(entry: Recipe | str, output, *, checkpoint=None, minutes: float | None =
         torch.set_num_threads(threads)
     entry = recipe(entry) if isinstance(entry, str) else entry
     output = Path(output)
+    path = output / f"{entry.name}.safetensors"
     data = entry.load_data()
     network = entry.build(data)
+    if path.exists():
+        _check_same(networks.load(path), network, entry, data, path)
+        return path
     folder = output / f"{entry.name}.checkpoint" if checkpoint is None else checkpoint
     for _ in train(network, data, entry.settings, checkpoint=folder, minutes=minutes, every=every,
                    device=device, progress=progress):
@@ -39,9 +44,17 @@ def run(entry: Recipe | str, output, *, checkpoint=None, minutes: float | None =
         return None
     network.cpu()
     network.provenance = provenance(entry, data, record)
-    path = networks.save(network, output / f"{entry.name}.safetensors")
-    write_card(network, output / f"{entry.name}.md")
-    return path
+    write_card(network, path.with_suffix(".md"))
+    return networks.save(network, path)
+
+
+def _check_same(found, network, entry, data, path):
+    """FileExistsError unless the weights already there are of this very run."""
+    known = found.provenance
+    same = (found.config == network.config and known.get("settings") == entry.settings.as_dict()
+            and known.get("data", {}).get("hash") == data.hash)
+    if not same:
+        raise FileExistsError(f"{path} exists and is of another run: move it away, or use another output folder")
 
 
 def with_changes(entry: Recipe, **changes) -> Recipe:
