@@ -58,14 +58,14 @@ def _entry(name, network, steps, seed=0, data="digits", data_options=None, **set
 
 
 _TABLE = [
-    _entry("digits-resnet-zero", {**_RESNET, "padding": "zero"}, 20000),
-    _entry("digits-resnet-zero-b", {**_RESNET, "padding": "zero"}, 20000, seed=1),
-    _entry("digits-resnet-circular", {**_RESNET, "padding": "circular"}, 12000),
-    _entry("mnist16-resnet-zero", {**_RESNET, "padding": "zero"}, 20000, **_MNIST16),
-    _entry("mnist16-resnet-zero-b", {**_RESNET, "padding": "zero"}, 20000, seed=1, **_MNIST16),
+    _entry("digits-resnet-zero", {**_RESNET, "padding": "zero"}, 14000),
+    _entry("digits-resnet-zero-b", {**_RESNET, "padding": "zero"}, 14000, seed=1),
+    _entry("digits-resnet-circular", {**_RESNET, "padding": "circular"}, 8000),
+    _entry("mnist16-resnet-zero", {**_RESNET, "padding": "zero"}, 14000, **_MNIST16),
+    _entry("mnist16-resnet-zero-b", {**_RESNET, "padding": "zero"}, 14000, seed=1, **_MNIST16),
     _entry("mnist16-resnet-circular", {**_RESNET, "padding": "circular"}, 10000, **_MNIST16),
-    _entry("mnist16-unet-zero", {**_UNET, "padding": "zero"}, 20000, **_MNIST16),
-    _entry("mnist16-unet-attention", {**_UNET, "padding": "zero", "attention": True}, 20000, **_MNIST16),
+    _entry("mnist16-unet-zero", {**_UNET, "padding": "zero"}, 8000, **_MNIST16),
+    _entry("mnist16-unet-attention", {**_UNET, "padding": "zero", "attention": True}, 8000, **_MNIST16),
 ]
 
 
