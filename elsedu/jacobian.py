@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from elsedu import seeds
+from elsedu.records import device_of
 from elsedu.sampling import ddim
 
 
@@ -36,7 +37,7 @@ def heat_map(denoiser, x, t, label=None, pixel=None):
     return total.cpu()
 
 
-def over_time(denoiser, samples=8, steps=20, label=None, shape=None, path=None, progress=False):
+def over_time(denoiser, samples=8, steps=20, label=None, shape=None, path=None):
     """Heat maps along a reverse process: (times (n,) rising, maps (n, H, W) float64).
 
     samples: how many reverse processes, or which (stream "jacobian" of `elsedu.seeds`). path: the denoiser
@@ -48,7 +49,7 @@ def over_time(denoiser, samples=8, steps=20, label=None, shape=None, path=None, 
     index = seeds.as_index(samples)
     if label is None and getattr(denoiser, "label_required", False):
         label = seeds.labels(index, denoiser.classes)
-    noise = seeds.noise("jacobian", index, shape)
+    noise = seeds.noise("jacobian", index, shape).to(device_of(path))
     times, maps = [], []
     with torch.no_grad():
         for t, x, _ in ddim(path, noise, steps, label):

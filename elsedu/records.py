@@ -32,6 +32,12 @@ def weights_hash(denoiser):
     return digest.hexdigest()[:16]
 
 
+def device_of(denoiser):
+    """Where a network's parameters are; the CPU for a machine (which works wherever its query is)."""
+    found = next(denoiser.parameters(), None) if isinstance(denoiser, torch.nn.Module) else None
+    return torch.device("cpu") if found is None else found.device
+
+
 def name_of(denoiser):
     """What to call a denoiser in a record: its name, or its repr."""
     return getattr(denoiser, "name", None) or repr(denoiser)

@@ -29,7 +29,7 @@ STAGES = ("train", "calibrate", "sample", "compare", "figures")
 
 
 def run(name, tier=None, *, stage=None, output="reproduced", retrain=False, backend="auto", width=None,
-        limit_images=None, epochs=None, seeds=None, minutes=None, ceiling=True, progress=None, say=print):
+        limit_images=None, epochs=None, seeds=None, minutes=None, ceiling=True, device="cpu", progress=None, say=print):
     """Run an experiment, or one stage of it: the path of the result, or None while it is not finished.
 
     Parameters
@@ -41,6 +41,7 @@ def run(name, tier=None, *, stage=None, output="reproduced", retrain=False, back
     width, limit_images, epochs, seeds : changes to the declared settings
     minutes : stop training after so long; the next call goes on
     ceiling : also draw with the second network, where the experiment has one
+    device : of networks and machines, "cpu", "cuda", ...
     say : called with a line of text at each stage
 
     Raises OSError, before any work, if `output` cannot be written; ValueError for unknown names, impossible
@@ -51,16 +52,16 @@ def run(name, tier=None, *, stage=None, output="reproduced", retrain=False, back
     if stage is not None:
         check_choice(stage, STAGES, "stage")
     folder = records.check_writable(Path(output) / entry.stem)
-    job = _Job(entry, Path(output), folder, retrain, backend, minutes, ceiling,
+    job = _Job(entry, Path(output), folder, retrain, backend, minutes, ceiling, device,
                progress_wanted() if progress is None else progress, say)
     return job.run(STAGES if stage is None else (stage,))
 
 
 class _Job:
-    def __init__(self, entry, output, folder, retrain, backend, minutes, ceiling, progress, say):
+    def __init__(self, entry, output, folder, retrain, backend, minutes, ceiling, device, progress, say):
         self.entry, self.output, self.folder, self.say = entry, output, folder, say
         self.retrain, self.backend, self.minutes, self.progress = retrain, backend, minutes, progress
-        self.ceiling = ceiling
+        self.ceiling, self.device = ceiling, device
         self.data = entry.recipe.load_data()
 
     @property
@@ -84,7 +85,7 @@ class _Job:
 
         for recipe in self._recipes():
             if self._weights(recipe) is None and train(recipe, self.folder / "weights", minutes=self.minutes,
-                                                       progress=self.progress) is None:
+                                                       device=self.device, progress=self.progress) is None:
                 return "stopped"
         return "done"
 
@@ -109,7 +110,7 @@ class _Job:
             scales = calibrate(network, machine, self.data, progress=self.progress, steps=self.entry.steps,
                                **self.entry.calibration)
             info = {**scales.info, "made_with": wanted, "minutes": round((time.perf_counter() - start) / 60, 2),
-                    "device": records.device_name()}
+                    "device": records.device_name(self.device)}
             ScaleSchedule(scales.windows, scales.schedule, info).save(path)
         return "done"
 
@@ -180,7 +181,7 @@ class _Job:
         if path is None:
             raise FileNotFoundError(f"there are no weights of {recipe.name!r} yet: run the stage 'train' first "
                                     f"(elsedu reproduce {self.entry.name} --stage train)")
-        return networks.load(path)
+        return networks.load(path).to(self.device)
 
     def _scales_path(self, machine):
         return self.folder / f"{self.entry.stem}.{machine}.json"

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from elsedu import seeds
 from elsedu.checks import broadcast_time
+from elsedu.records import device_of
 from elsedu.sampling import ddim, times
 
 # Effective patches that a window must keep. Fixed once, on the digits and their zero-padded ResNet
@@ -47,7 +48,7 @@ def trajectory(network, machine, windows, steps, index, label, criterion, progre
 
     All windows come from one pass over the training images.
     """
-    x = seeds.noise("calibration", index, machine.image_shape, machine.data.images.dtype)
+    x = seeds.noise("calibration", index, machine.image_shape, machine.data.images.dtype).to(device_of(network))
     table = []
     walk = ddim(network, x, steps, label)
     for t, x, x0 in _bar(walk, steps + 1, "calibrating", progress):
@@ -55,7 +56,7 @@ def trajectory(network, machine, windows, steps, index, label, criterion, progre
             break
         target = network.schedule.score_from_x0(x, x0, t)
         table.append(_each_window(machine, x, t, label, windows, target, criterion))
-    return torch.stack(table[::-1], 1)
+    return torch.stack(table[::-1], 1).cpu()
 
 
 def _each_window(machine, x, t, label, windows, target, criterion):

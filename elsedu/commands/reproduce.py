@@ -23,6 +23,8 @@ def reproduce(
     epochs: Annotated[int | None, Option(help="Length of training.")] = None,
     seeds: Annotated[int | None, Option(help="How many of the test seeds.")] = None,
     minutes: Annotated[float | None, Option(help="Stop training after so long; the next run goes on.")] = None,
+    device: Annotated[str, Option(help="cpu, cuda, ...; auto: cuda where there is one.")] = "auto",
+    publish: Annotated[bool, Option("--publish", help="Then copy result and windows into the package.")] = False,
     backend: Annotated[str, Option(help="auto, definition, torch, native or triton.")] = "auto",
 ):
     """Run an experiment in stages that resume, or print the table."""
@@ -41,6 +43,12 @@ def reproduce(
         return
     if name is None:
         raise ValueError("give the name of an experiment; `elsedu reproduce --list` names them")
-    result = stages.run(name, tier, stage=stage, output=output, retrain=retrain, backend=backend, width=width,
-                        limit_images=limit_images, epochs=epochs, seeds=seeds, minutes=minutes)
+    from elsedu.commands.sample import _device
+
+    changes = {"limit_images": limit_images, "width": width, "epochs": epochs, "seeds": seeds}
+    result = stages.run(name, tier, stage=stage, output=output, retrain=retrain, backend=backend, minutes=minutes,
+                        device=_device(device), **changes)
     print(result or "not finished: run the same command again")
+    if publish and result:
+        for path in stages.publish(name, tier, output, **changes):
+            print(path)

@@ -134,7 +134,7 @@ class Plan:
             networks.check_data(network, data)
         self.backend = "none"
         if self.machines:
-            self.backend = choose_backend(backend, data.images[:1].float())
+            self.backend = choose_backend(backend, data.images[:1].float().to(records.device_of(network)))
 
     def settings(self):
         """Everything that decides the numbers of a piece (not how many seeds there are)."""
@@ -165,7 +165,8 @@ class Plan:
                 return type(els)(rest, els.window, border=els.border, schedule=els.schedule, backend=els.backend)
 
             known = bool(getattr(self.network, "label_required", False))
-            truth = pieces.get("held-out", lambda: held_out(build, self.data, self.steps, label_known=known))
+            truth = pieces.get("held-out", lambda: held_out(build, self.data, self.steps, label_known=known,
+                                                             device=records.device_of(self.network)))
         return found, forced, truth
 
     def finish(self, pieces, images, forced, truth):
@@ -182,7 +183,8 @@ class Plan:
             "machines": {name: repr(machine) for name, machine in self.machines.items()},
             "steps": {"theory": self.steps, "network": list(self.network_steps)},
             "seeds": {"stream": "test", "index": self.index}, "batch": self.batch,
-            "settings_hash": pieces.hash, "versions": records.versions(), "device": records.device_name(),
+            "settings_hash": pieces.hash, "versions": records.versions(),
+            "device": records.device_name(records.device_of(self.network)),
             "backend": self.backend, "minutes": round(pieces.seconds / 60, 2), "commit": records.commit(),
         }
         pictures = {name: to_bytes(found["images"]) for name, found in images.items()}

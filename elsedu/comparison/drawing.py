@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from elsedu import seeds
 from elsedu.checks import broadcast_time
 from elsedu.pieces import batches
+from elsedu.records import device_of
 from elsedu.sampling import sample, times
 
 
@@ -62,11 +63,14 @@ def _left(seconds, later):
 
 
 def sampling_jobs(network, machines, shape, *, second=None, steps=20, network_steps=(20, 150), label=None,
-                  device="cpu"):
-    """{name: function(seeds) -> {"images": (b, C, H, W)}} for the network(s) and every machine.
+                  device=None):
+    """({name: function(seeds) -> {"images": (b, C, H, W)}}, start) for the network(s) and every machine.
 
     Names: "network-<steps>", "second-<steps>" and the machines' own. "els" also returns "variance".
+    start(seeds) is (noise, labels). All run on `device`, by default where the network is.
     """
+    device = device_of(network) if device is None else device
+
     def start(part):
         classes = network.classes if getattr(network, "label_required", False) else None
         labels = seeds.labels(part, classes) if label is None else torch.full((len(part),), label)

@@ -71,7 +71,7 @@ def follow(network, machines, noise, steps=20, label=None, mapped="els"):
 
 
 @torch.no_grad()
-def held_out(build, data, steps=20, images=40, label_known=False):
+def held_out(build, data, steps=20, images=40, label_known=False, device="cpu"):
     """The same error map against the truth: noisy images that the machine has never seen.
 
     build(ImageSet) -> machine, built on all images but the held-out ones, which are drawn by a fixed
@@ -85,16 +85,17 @@ def held_out(build, data, steps=20, images=40, label_known=False):
         raise ValueError(f"{len(data)} images are too few to hold some out")
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seeds.seed_of("denoising", 0)))
     truth, machine = data.take(order[:count]), build(data.take(order[count:]))
-    eps = seeds.noise("denoising", range(1, count + 1), data.shape, data.images.dtype)
+    eps = seeds.noise("denoising", range(1, count + 1), data.shape, data.images.dtype).to(device)
+    clean = truth.images.to(device)
     record = {"variance": [], "error": [], "rank": [], "bins": []}
     for k in range(steps, 0, -1):
-        x = machine.schedule.add_noise(truth.images, k / steps, eps)
+        x = machine.schedule.add_noise(clean, k / steps, eps)
         post = machine.posterior(x, k / steps, label=truth.labels if label_known else None,
                                  fields=("mean", "variance"))
-        error = (truth.images - post.mean).square()
+        error = (clean - post.mean).square()
         record["variance"].append(post.variance.double().mean((1, 2, 3)))
         record["error"].append(error.double().mean((1, 2, 3)))
-        record["rank"].append(rank_correlation(post.variance, error))
-        record["bins"].append(reliability(post.variance, error))
+        record["rank"].append(rank_correlation(post.variance.cpu(), error.cpu()))
+        record["bins"].append(reliability(post.variance.cpu(), error.cpu()))
     return {key: torch.stack(values)[None] if key == "bins" else torch.stack(values, 1)
             for key, values in record.items()}
