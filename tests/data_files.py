@@ -1,11 +1,14 @@
-"""Writes small data sets in the official file formats."""
+"""Writes small data sets in the official file formats, and serves them badly."""
 
 import gzip
 import io
 import pickle
 import struct
 import tarfile
+import threading
+import time
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 from PIL import Image
@@ -96,3 +99,45 @@ def zipped(files):
         for name, content in files.items():
             archive.writestr(name, content)
     return stream.getvalue()
+
+
+class Server:
+    """Serves `files` at /<behaviour>/<file>; the behaviour says what goes wrong."""
+
+    def __init__(self, files):
+        self.files, self.log, self.stalled = files, [], threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                behaviour, name = self.path[1:].split("/")
+                outer.log.append(f"{behaviour}/{name}")
+                content = outer.files[name]
+                if behaviour == "missing":
+                    self.send_error(404)
+                    return
+                if behaviour == "unpacks" and "gzip" in self.headers.get("Accept-Encoding", ""):
+                    self.send_response(200)  # what some hosts do with .gz files unless told not to
+                    self.send_header("Content-Encoding", "gzip")
+                else:
+                    self.send_response(200)
+                if behaviour != "unsized":
+                    self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                if behaviour == "corrupts":
+                    content = content[:-1] + bytes([content[-1] ^ 1])
+                if behaviour in ("truncates", "unsized", "stalls"):
+                    content = content[: len(content) // 2]
+                self.wfile.write(content)
+                self.wfile.flush()
+                if behaviour == "stalls":
+                    outer.stalled.set()
+                    time.sleep(30)
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()

@@ -5,57 +5,12 @@ import hashlib
 import signal
 import subprocess
 import sys
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from data_files import IDX_NAMES, celeba_files, cifar_files, tar_gz, write_folder, write_idx, zipped
+from data_files import IDX_NAMES, Server, celeba_files, cifar_files, tar_gz, write_folder, write_idx, zipped
 
 import elsedu
 from elsedu.data import download, fetch, to_bytes, verify
-
-
-class Server:
-    """Serves `files` at /<behaviour>/<file>; the behaviour says what goes wrong."""
-
-    def __init__(self, files):
-        self.files, self.log, self.stalled = files, [], threading.Event()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                behaviour, name = self.path[1:].split("/")
-                outer.log.append(f"{behaviour}/{name}")
-                content = outer.files[name]
-                if behaviour == "missing":
-                    self.send_error(404)
-                    return
-                if behaviour == "unpacks" and "gzip" in self.headers.get("Accept-Encoding", ""):
-                    self.send_response(200)  # what some hosts do with .gz files unless told not to
-                    self.send_header("Content-Encoding", "gzip")
-                else:
-                    self.send_response(200)
-                if behaviour != "unsized":
-                    self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                if behaviour == "corrupts":
-                    content = content[:-1] + bytes([content[-1] ^ 1])
-                if behaviour in ("truncates", "unsized", "stalls"):
-                    content = content[: len(content) // 2]
-                self.wfile.write(content)
-                self.wfile.flush()
-                if behaviour == "stalls":
-                    outer.stalled.set()
-                    time.sleep(30)
-
-            def log_message(self, *arguments):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
 
 @pytest.fixture
