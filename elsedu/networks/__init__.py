@@ -1,15 +1,16 @@
 """Neural networks as denoisers (chapter "What a network can see").
 
 `ResNet` and `UNet` are the paper's; `network(name)` loads one that is shipped with the package and
-`available()` lists them; `build`, `save` and `load` serve your own. Every network has the interface of
-the machines: denoise, noise, score, schedule.
+`available()` lists them; `build`, `save` and `load` serve your own, and `from_diffusers` wraps a network
+trained elsewhere. Every network has the interface of the machines: denoise, noise, score, schedule.
 """
 
 from elsedu.networks.base import Network
 from elsedu.networks.files import FOLDER, available, build, check_data, load, network, save
+from elsedu.networks.pretrained import from_diffusers
 from elsedu.networks.probes import equivariance_error, is_equivariant, receptive_field
 from elsedu.networks.resnet import ResNet
 from elsedu.networks.unet import UNet
 
 __all__ = ["FOLDER", "Network", "ResNet", "UNet", "available", "build", "check_data", "equivariance_error",
-           "is_equivariant", "load", "network", "receptive_field", "save"]
+           "from_diffusers", "is_equivariant", "load", "network", "receptive_field", "save"]

@@ -47,6 +47,9 @@ def save(network: Network, path, provenance: dict | None = None, dtype: torch.dt
     provenance : dict for JSON, default `network.provenance`
     dtype : storage type of the weights, default as they are; torch.float16 halves the file
     """
+    if network.kind not in KINDS:
+        raise ValueError(f"{network.name} is of kind {network.kind!r}, which cannot be written here; "
+                         f"known: {', '.join(sorted(KINDS))}")
     provenance = network.provenance if provenance is None else provenance
     tensors = {name: value.detach().cpu().to(dtype or value.dtype).contiguous()
                for name, value in network.state_dict().items()}

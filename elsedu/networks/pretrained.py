@@ -38,7 +38,7 @@ def tabulated(alpha_bar) -> Schedule:
     values = np.asarray(alpha_bar, dtype=np.float64)
     if values.shape != (STEPS,) or not ((values > 0) & (values < 1)).all() or (np.diff(values) >= 0).any():
         raise ValueError(f"alpha_bar must be {STEPS} falling numbers between 0 and 1, got shape {values.shape}")
-    known = linear_vp().alpha(torch.arange(1, STEPS + 1) / STEPS).square().numpy()
+    known = linear_vp().alpha(torch.arange(1, STEPS + 1, dtype=torch.float64) / STEPS).square().numpy()
     if np.allclose(values, known, rtol=1e-3, atol=1e-7):  # diffusers computes its table in float32
         return linear_vp()
     digest = hashlib.sha256(values.astype("<f4").tobytes()).hexdigest()[:12]
@@ -93,7 +93,8 @@ def from_diffusers(path_or_id: str, **options) -> DiffusersNetwork:
     except ImportError as error:
         raise ImportError("from_diffusers needs diffusers: pip install 'elsedu[pretrained]'") from error
     path = str(path_or_id)
-    model = _first(UNet2DModel, path, (None, "unet"), options)
+    # the default needs the package accelerate and warns where it is not there
+    model = _first(UNet2DModel, path, (None, "unet"), {"low_cpu_mem_usage": False, **options})
     config = _first(DDPMScheduler, path, ("scheduler", None), options, config_only=True)
     if config.get("num_train_timesteps", STEPS) != STEPS:
         raise ValueError(f"{path}: a schedule of {config['num_train_timesteps']} steps is not served, only {STEPS}")
