@@ -43,6 +43,10 @@ class Pieces:
             raise ValueError(f"{path} was computed under other settings: {difference(before, self.settings)}. Results "
                              "of different settings are not mixed: use another folder, or remove this one")
 
+    def part(self, name, extra):
+        """Pieces in a folder inside this one, under these settings and `extra` ones (which may come later)."""
+        return Pieces(None if self.folder is None else self.folder / name, {**self.settings, **extra})
+
     def path(self, name):
         return Path(self.folder) / f"{name}.safetensors"
 

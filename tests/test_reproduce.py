@@ -133,6 +133,16 @@ def test_other_weights_are_not_mixed(finished, tmp_path):
         run(tmp_path / "copy", stage="sample")
 
 
+def test_the_ceiling_can_come_later(finished, tmp_path):
+    for stage in ("train", "calibrate"):
+        run(tmp_path, stage=stage)
+    run(tmp_path, stage="compare", ceiling=False)
+    before = json.loads((tmp_path / "tiny.json").read_text())["measured"]["agreement"]["20"]
+    run(tmp_path, stage="compare")
+    after = json.loads((tmp_path / "tiny.json").read_text())["measured"]["agreement"]["20"]
+    assert "ceiling" not in before and after.pop("ceiling") and before == after
+
+
 def test_stages_need_their_predecessors(tmp_path):
     with pytest.raises(FileNotFoundError, match="stage 'train' first"):
         run(tmp_path, stage="calibrate")

@@ -110,6 +110,10 @@ def compare(network, data, scales=None, *, seeds=100, steps=20, network_steps=(2
     return plan.finish(pieces, *plan.draw(pieces, progress))
 
 
+def _identity(denoiser):
+    return records.weights_hash(denoiser) or repr(denoiser)
+
+
 class Plan:
     """A comparison before and while it is run: `draw` fills the pieces, `finish` turns them into numbers."""
 
@@ -138,10 +142,7 @@ class Plan:
 
     def settings(self):
         """Everything that decides the numbers of a piece (not how many seeds there are)."""
-        def identity(denoiser):
-            return None if denoiser is None else records.weights_hash(denoiser) or repr(denoiser)
-
-        return {"network": identity(self.network), "second": identity(self.second), "data": self.data.hash,
+        return {"network": _identity(self.network), "data": self.data.hash,
                 "images": len(self.data), "scales": {k: list(s.windows) for k, s in self.scales.items()},
                 "steps": self.steps, "machines": list(self.machines), "border": border_of(self.network),
                 "label": self.label, "batch": self.batch, "schedule": self.network.schedule.name}
@@ -156,7 +157,12 @@ class Plan:
             noise, labels = start(part)
             return follow(self.network, walked, noise, self.steps, labels)
 
+        others = {name: jobs.pop(name) for name in list(jobs) if name.startswith("second-")}
         found = draw(pieces, jobs | {"forced": walk}, self.index, self.batch, progress)
+        if others:  # a second network may come later than the first results
+            place = pieces.part("second", {"second": _identity(self.second)})
+            found |= draw(place, others, self.index, self.batch, progress)
+            pieces.seconds += place.seconds
         forced, truth = found.pop("forced"), None
         if "els" in self.machines and len(self.data) >= 50:
             els = self.machines["els"]
