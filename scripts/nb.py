@@ -32,6 +32,8 @@ def parse(text):
     for number, line in enumerate(text.splitlines(), 1):
         if match := MARKER.match(line):
             lines = []
+            if match[2] in {name for _, name, _ in cells}:
+                raise ValueError(f"line {number}: a second cell called {match[2]!r}")
             cells.append((match[1], match[2], lines))
         elif line.startswith("%%% "):
             raise ValueError(f"line {number}: expected '%%% md ID' or '%%% code ID', got {line!r}")
@@ -191,8 +193,6 @@ def problems(path):
             found.append(f"{where}: a figure without a caption")
         if re.search(r"\bexplore(_images)?\(", cell.source) and IGNORE not in tags:
             found.append(f"{where}: an explorer, but lacks the tag {IGNORE}")
-    if len({cell.id for cell in notebook.cells}) < len(notebook.cells):
-        found.append("cell ids repeat")
     if notebook.metadata.get("widgets"):
         found.append("widget state is stored")
     return found

@@ -23,5 +23,6 @@ def _without_module_text(app, what, name, obj, options, lines):
 
 
 def setup(app):
+    app.setup_extension("sphinx.ext.autodoc")
     app.connect("autodoc-process-docstring", _without_module_text)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,196 @@
+"""The book's sources: one address everywhere, all chapters listed, the house rules kept."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+import yaml
+from pages import ROOT, pages
+
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+ADDRESS = CONFIG["repository"]["url"]
+NOTEBOOKS = sorted(p for p in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+TEXTS = sorted([*NOTEBOOKS, *(ROOT / "book").glob("**/*.md"), ROOT / "README.md"])
+
+
+def names(paths):
+    return [str(p.relative_to(ROOT / "book")) for p in paths]
+
+
+def script(name):
+    """A script of scripts/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+nb = script("nb")
+
+
+def test_every_notebook_is_in_the_book():
+    assert set(NOTEBOOKS) <= set(pages())
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_notebook_keeps_the_house_rules(path):
+    assert nb.problems(path) == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_set_up_cell_installs_from_the_repository(path):
+    code = [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    assert f'%pip install -q "elsedu @ git+{ADDRESS}"' in code[0]
+    assert "google.colab" in code[0], "elsedu must be installed in Colab only"
+    assert not any("%pip" in c or "!pip" in c for c in code[1:])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_labels_are_the_books(path):
+    """Labels carry the prefix of their kind, so that links never clash."""
+    text = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "markdown")
+    for kind, label in re.findall(r"\{(prf:\w+|exercise)\}[^\n]*\n:label: (\S+)", text):
+        prefix = {"exercise": "ex-", "prf:theorem": "thm-", "prf:definition": "def-"}.get(kind, "")
+        assert label.startswith(prefix)
+    for label in re.findall(r"^\s*\$\$ \(([^)]+)\)", text, re.M):
+        assert label.startswith("eq-")
+
+
+def test_readme_and_citation_name_the_repository():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    owner = ADDRESS.removeprefix("https://github.com/")
+    colab = r"https://colab\.research\.google\.com/github/([\w.-]+/[\w.-]+)/blob/(\w+)/(\S+?\.ipynb)"
+    links = re.findall(colab, readme)
+    assert links
+    for repository, branch, path in links:
+        assert (repository, branch) == (owner, CONFIG["repository"]["branch"])
+        assert (ROOT / path).exists()
+    assert all(a == ADDRESS for a in re.findall(r"https://github\.com/[\w.-]+/elsedu\b", readme))
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["repository-code"] == citation["url"] == ADDRESS
+
+
+def test_citation_has_the_packages_version():
+    import elsedu
+
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"] == elsedu.__version__
+
+
+def test_every_citation_is_in_the_bibliography():
+    known = set(re.findall(r"^@\w+\{(\w+),", (ROOT / "book/references.bib").read_text(encoding="utf-8"), re.M))
+    cited = set()
+    for path in TEXTS:
+        for keys in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", path.read_text(encoding="utf-8")):
+            cited |= {key.strip() for key in keys.split(",")}
+    assert cited
+    assert cited - known == set()
+
+
+def test_pictures_of_the_readme_exist():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    local = [p for p in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", readme) if not p.startswith("http")]
+    assert local and all((ROOT / path).stat().st_size > 1000 for path in local)
+
+
+def test_the_readmes_python_runs(tmp_path):
+    """The ten lines draw a grid."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", readme, re.S).group(1)
+    assert len(code.strip().splitlines()) <= 12
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    picture = next(tmp_path.glob("*.png"))
+    from PIL import Image
+
+    image = Image.open(picture).convert("L")
+    assert min(image.size) > 100 and len(image.getcolors(100_000)) > 20
+
+
+def test_web_assets_carry_their_licences():
+    fonts = {p.name.split("-latin")[0] for p in (ROOT / "book/_static/fonts").glob("*.woff2")}
+    assert fonts and all((ROOT / f"book/_static/fonts/{name}-OFL.txt").exists() for name in fonts)
+    for folder in (ROOT / "book/_vendor/_static").iterdir():
+        assert (folder / "LICENSE.txt").exists()
+
+
+TEXT = """%%% md title
+(x)=
+# Title
+
+%%% code setup
+| tags: hide-input nbval-ignore-output
+| figure: fig-x
+| caption: What $x$ is,
+|   and {cite:p}`kamb2025`.
+| width: 50%
+x = 1
+# | not an option
+
+%%% md table
+| a | b |
+|---|---|
+
+%%% md ex-solution
+:::{solution-start} ex-x
+:::
+
+%%% code ex-code
+x = 2
+
+%%% md ex-end
+:::{solution-end}
+:::
+
+%%% code check
+print(x)
+"""
+
+
+def test_notebooks_survive_the_way_to_text_and_back():
+    notebook = nb.build(TEXT)
+    nbformat.validate(notebook)
+    again = nb.build(nb.text(notebook))
+    assert again == notebook
+    assert [c.id for c in notebook.cells] == ["title", "setup", "table", "ex-solution", "ex-code", "ex-end", "check"]
+    setup, solution, check = (notebook.cells[k] for k in (1, 4, 6))
+    assert setup.source == "x = 1\n# | not an option"
+    assert setup.metadata.mystnb.figure.caption == "What $x$ is, and {cite:p}`kamb2025`."
+    assert setup.metadata.mystnb.image.alt == "What x is, and kamb2025."
+    assert solution.metadata.cellView == "form" and solution.source.startswith("# @title Solution\n")
+    assert "cellView" not in check.metadata
+
+
+@pytest.mark.parametrize("text", ["words\n%%% md a\n", "%%% txt a\n", "%%% code a\n| colour: red\n", "%%% md a\n\n%%% md a\n"])
+def test_bad_text_is_named(text):
+    with pytest.raises(ValueError, match=r"%%%|colour|second cell"):
+        nb.build(text)
+
+
+def test_refresh_keeps_only_what_is_compared(tmp_path):
+    path = tmp_path / "x.ipynb"
+    nbformat.write(nb.build("%%% code a\nprint(1)\n\n%%% code b\n| tags: nbval-ignore-output\nprint(2)\n"), path)
+    assert any("never refreshed" in p for p in nb.problems(path))
+    nb.refresh(path)
+    first, second = nbformat.read(path, as_version=4).cells
+    assert first.outputs[0].text == "1\n" and first.execution_count == 1
+    assert second.outputs == [] and second.execution_count is None
+    assert nb.problems(path) == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("%%% code a\nx = '" + 80 * "x" + "'\n", "79 characters"),
+        ("%%% code a\nplt.show()\n", "lacks the tag"),
+        ("%%% code a\n| tags: nbval-ignore-output\nplt.show()\n", "without a caption"),
+        ("%%% code a\nexplorers.explore(draw, axes)\n", "an explorer"),
+        ("%%% md a\n```{note}\nx\n```\n", "::: fences"),
+    ],
+)
+def test_broken_rules_are_found(tmp_path, cell, words):
+    path = tmp_path / "x.ipynb"
+    path.write_text(nbformat.writes(nb.build(cell)), encoding="utf-8")
+    assert any(words in problem for problem in nb.problems(path))
