@@ -256,9 +256,11 @@ def test_damaged_cifar_archives(tmp_path):
     path = tmp_path / "cifar-10-python.tar.gz"
     files = cifar_files("py")
     whole = tar_gz(files)
-    for content in (whole[: len(whole) // 2], b"not an archive", b""):
+    middle = len(whole) // 2
+    flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    for content in (whole[:middle], whole[:-4], flipped, b"not an archive", b""):
         path.write_bytes(content)
-        fails([path, "truncated or not a .tar.gz"], "cifar10", root=tmp_path)
+        fails([path, "damaged, truncated or not a .tar.gz"], "cifar10", root=tmp_path)
     files.pop("cifar-10-batches-py/data_batch_4")
     path.write_bytes(tar_gz(files))
     fails([path, "does not hold", "data_batch_4"], "cifar10", root=tmp_path)

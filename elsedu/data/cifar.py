@@ -6,6 +6,7 @@ with an unpickler that knows plain containers and numpy arrays only, and refuses
 
 from __future__ import annotations
 
+import gzip
 import io
 import pickle
 import tarfile
@@ -62,12 +63,15 @@ def _contents(paths: list[Path], split: str):
     wanted = [f"{folder}/{name}{suffix}" for name in FILES[split]]
     found = {}
     try:
-        with tarfile.open(archive, "r|gz") as stream:  # one pass; nothing is unpacked to the disk
+        # One pass, nothing is unpacked to the disk; read to the end, where gzip keeps its own checksum.
+        with gzip.open(archive) as content, tarfile.open(fileobj=content, mode="r|") as stream:
             for member in stream:
                 if member.isfile() and member.name.removeprefix("./") in wanted:
                     found[member.name.removeprefix("./")] = stream.extractfile(member).read()
-    except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise ValueError(f"{archive} is truncated or not a .tar.gz archive: {error}") from error
+            while content.read(1 << 20):
+                pass
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{archive} is damaged, truncated or not a .tar.gz archive: {error}") from error
     missing = [name for name in wanted if name not in found]
     if missing:
         raise ValueError(f"{archive} does not hold {', '.join(missing)}")
