@@ -64,7 +64,7 @@ def sample(
     settings = {
         "elsedu": elsedu.__version__, "data": images.name, "hash": images.hash, "images": len(images),
         "shape": images.shape, "machine": machine, "window": window if scales else windows, "scales": scales,
-        "border": border, "steps": steps, "seed": seed, "label": label, "limit": limit,
+        "border": getattr(denoiser, "border", None), "steps": steps, "seed": seed, "label": label, "limit": limit,
     }  # fmt: skip
     write_grid(samples, out, json.dumps(settings))
     print(f"{out}: {n} images by {denoiser!r}, {steps} steps, seed {seed}, {seconds:.1f} s")
