@@ -284,5 +284,5 @@ def test_check_data_warns():
 
 
 def test_sparkline():
-    assert cards.sparkline([0.0, 0.5, 1.0]) == "▁▅█"
+    assert cards.sparkline([1.0, 10.0, 100.0]) == "▁▅█"
     assert cards.sparkline([2.0, 2.0]) == "▁▁"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from elsedu.networks.base import Network
@@ -11,7 +12,11 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: list[float]) -> str:
-    """A row of block characters, the lowest bar for the smallest value and the highest for the largest."""
+    """A row of block characters, the lowest bar for the smallest value and the highest for the largest.
+
+    Bars are on a logarithmic scale, for values above 0 that fall fast at first.
+    """
+    values = [math.log(value) for value in values]
     low, high = min(values), max(values)
     span = (high - low) or 1.0
     return "".join(BARS[min(len(BARS) - 1, int((value - low) / span * len(BARS)))] for value in values)
@@ -50,7 +55,7 @@ def card(network: Network) -> str:
         known["command"],
         "```",
         "",
-        f"Loss, step {curve[0][0]:,} to {curve[-1][0]:,}: `{sparkline([loss for _, loss in curve])}`",
+        f"Loss (logarithmic), step {curve[0][0]:,} to {curve[-1][0]:,}: `{sparkline([loss for _, loss in curve])}`",
         "",
         "| step | loss |",
         "| ---: | ---: |",

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from elsedu.training.loop import train
-from elsedu.training.provenance import provenance
+from elsedu.training.provenance import commit, provenance
 from elsedu.training.recipes import Recipe, recipe
 
 
@@ -35,6 +35,7 @@ def run(entry: Recipe | str, output, *, checkpoint=None, minutes: float | None =
     if path.exists():
         _check_same(networks.load(path), network, entry, data, path)
         return path
+    revision = commit()  # of the code that is loaded, not of what the folder may hold at the end
     folder = output / f"{entry.name}.checkpoint" if checkpoint is None else checkpoint
     for _ in train(network, data, entry.settings, checkpoint=folder, minutes=minutes, every=every,
                    device=device, progress=progress):
@@ -43,7 +44,7 @@ def run(entry: Recipe | str, output, *, checkpoint=None, minutes: float | None =
     if not record["finished"]:
         return None
     network.cpu()
-    network.provenance = provenance(entry, data, record)
+    network.provenance = provenance(entry, data, record, revision)
     write_card(network, path.with_suffix(".md"))
     return networks.save(network, path)
 

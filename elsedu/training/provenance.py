@@ -43,10 +43,11 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def provenance(recipe, data, record: dict) -> dict:
+def provenance(recipe, data, record: dict, revision: str | None) -> dict:
     """What is known of a training run: for a weights file's header and its card.
 
-    recipe : Recipe as it was run; data : the ImageSet; record : `network.training_record`
+    recipe : Recipe as it was run; data : the ImageSet; record : `network.training_record`;
+    revision : `commit()` when training began
     """
     losses = record["losses"]
     last = losses[-max(1, len(losses) // 20):]
@@ -62,6 +63,6 @@ def provenance(recipe, data, record: dict) -> dict:
         "threads": torch.get_num_threads(),
         "processor": processor(),
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
-        "commit": commit(),
+        "commit": revision,
         "command": f"elsedu train {recipe.name}",
     }
