@@ -13,8 +13,8 @@ from torch import nn
 
 
 def _double(denoiser):
-    """A float64 copy of a network (for tolerances near 1e-12); any other denoiser as it is."""
-    return copy.deepcopy(denoiser).double().eval() if isinstance(denoiser, nn.Module) else denoiser
+    """A float64 copy of a network on the CPU (for tolerances near 1e-12); any other denoiser as it is."""
+    return copy.deepcopy(denoiser).cpu().double().eval() if isinstance(denoiser, nn.Module) else denoiser
 
 
 def _label(network, batch):
@@ -36,11 +36,10 @@ def receptive_field(network, size: int = 64, samples: int = 2, seed: int = 0) ->
     if size % stride:
         raise ValueError(f"size must be a multiple of the network's stride {stride}, got {size}")
     net = _double(network)
-    device = next(net.parameters()).device
     generator = torch.Generator().manual_seed(seed)
     widest = 0
     for _ in range(samples):
-        x = torch.randn(1, net.image_shape[0], size, size, generator=generator, dtype=torch.float64).to(device)
+        x = torch.randn(1, net.image_shape[0], size, size, generator=generator, dtype=torch.float64)
         x.requires_grad_(True)
         out = net.noise(x, 0.5, _label(net, 1)).abs().sum(dim=(0, 1))
         for dy in range(stride):
@@ -63,8 +62,6 @@ def equivariance_error(denoiser, t: float = 0.5, shifts=((0, 1), (1, 0), (2, 3))
     net = _double(denoiser)
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(1, *net.image_shape, generator=generator, dtype=torch.float64)
-    if isinstance(net, nn.Module):
-        x = x.to(next(net.parameters()).device)
     if label is None:
         label = _label(net, 1)
     with torch.no_grad():
