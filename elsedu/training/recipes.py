@@ -63,9 +63,9 @@ _TABLE = [
     _entry("digits-resnet-circular", {**_RESNET, "padding": "circular"}, 8000),
     _entry("mnist16-resnet-zero", {**_RESNET, "padding": "zero"}, 18000, **_MNIST16),
     _entry("mnist16-resnet-zero-b", {**_RESNET, "padding": "zero"}, 18000, seed=1, **_MNIST16),
-    _entry("mnist16-resnet-circular", {**_RESNET, "padding": "circular"}, 10000, **_MNIST16),
-    _entry("mnist16-unet-zero", {**_UNET, "padding": "zero"}, 8000, **_MNIST16),
-    _entry("mnist16-unet-attention", {**_UNET, "padding": "zero", "attention": True}, 8000, **_MNIST16),
+    _entry("mnist16-resnet-circular", {**_RESNET, "padding": "circular"}, 6000, **_MNIST16),
+    _entry("mnist16-unet-zero", {**_UNET, "padding": "zero"}, 6000, **_MNIST16),
+    _entry("mnist16-unet-attention", {**_UNET, "padding": "zero", "attention": True}, 6000, **_MNIST16),
 ]
 
 
