@@ -25,14 +25,14 @@ from elsedu.calibration import calibrate, choose, methods, window_distance
 from elsedu.comparison import border_of, lineup, statistics
 from elsedu.experiments import experiment
 from elsedu.metrics import pearson_r
-from elsedu.sampling import sample
+from elsedu.sampling import progress_wanted, sample
 from elsedu.scales import ScaleSchedule
 
 KAPPAS = (1.5, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 400)
 JUDGES = range(1000, 1040)
 
 
-def kappa_study(network, data, windows, target, kappas=KAPPAS, samples=10, progress=True):
+def kappa_study(network, data, windows, target, kappas=KAPPAS, samples=10, progress=None):
     """{"kappa": [...], "distance": [...], "windows": [[...], ...], "best": kappa}.
 
     distance: mean distance of the evidence windows to `target` (a ScaleSchedule), in candidates.
@@ -44,9 +44,10 @@ def kappa_study(network, data, windows, target, kappas=KAPPAS, samples=10, progr
             "best": kappas[int(np.argmin(distance))]}
 
 
-def variants(network, data, windows, samples=10, folds=5, progress=True):
+def variants(network, data, windows, samples=10, folds=5, progress=None):
     """{name: ScaleSchedule}: trajectory calibrations under each rule and criterion, and the two without a network."""
     index, steps = seeds.as_index(samples), 20
+    progress = progress_wanted() if progress is None else progress
     build = lineup(network, data, dict.fromkeys(("els", "ls"), ScaleSchedule(windows[:1])), ("els",))["els"]
     label = seeds.labels(index, network.classes if network.label_required else None)
     found = {}
@@ -80,7 +81,7 @@ def judge(network, data, schedules, index=JUDGES, steps=20, network_steps=(20, 1
     return result
 
 
-def window_study(network, data, windows, progress=True):
+def window_study(network, data, windows, progress=None):
     """Every variant, judged; and the theory with 10 and 40 steps under the default windows."""
     schedules = variants(network, data, windows, progress=progress)
     agreement = judge(network, data, schedules)
