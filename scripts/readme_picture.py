@@ -20,7 +20,7 @@ def main():
     figures.use_style()
     torch.manual_seed(0)
     digits = elsedu.load("mnist5k", size=16)
-    noise = torch.randn(12, *digits.shape)
+    noise = torch.randn(9, *digits.shape)
     windows = elsedu.ScaleSchedule([3] * 2 + [5] * 4 + [7] * 5 + [9] * 4 + [11] * 5)
     ideal = elsedu.sample(elsedu.IdealScore(digits), noise)
     local = elsedu.sample(elsedu.EquivariantLocalScore(digits, window=windows), noise)
