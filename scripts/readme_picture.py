@@ -19,7 +19,7 @@ PICTURE = ROOT / "book/_static/readme.png"
 def main():
     figures.use_style()
     torch.manual_seed(0)
-    digits = elsedu.load("mnist5k", size=16)
+    digits = elsedu.load("mnist5k", size=16, limit=1000)
     noise = torch.randn(9, *digits.shape)
     windows = elsedu.ScaleSchedule([3] * 2 + [5] * 4 + [7] * 5 + [9] * 4 + [11] * 5)
     ideal = elsedu.sample(elsedu.IdealScore(digits), noise)
