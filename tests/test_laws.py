@@ -160,16 +160,19 @@ def test_shards_merge_to_the_whole(name, backend):
             assert torch.allclose(getattr(post, field), getattr(whole, field), atol=1e-10), field
 
 
-def test_windows_in_one_pass_equal_separate_calls():
-    images = random_images(6, 3, 7, 7)
+@pytest.mark.parametrize("backend,dtype", [("torch", torch.float64), ("native", torch.float32)])
+@pytest.mark.parametrize("name", ["ls-zero", "ls-circular", "els-zero", "els-circular", "els-interior"])
+def test_windows_in_one_pass_equal_separate_calls(name, backend, dtype):
+    needs(backend)
+    images = random_images(19, 3, 7, 8, dtype=dtype)
     x = noisy(images, 2, 0.4)
-    for name in ("ls-zero", "ls-circular", "els-zero", "els-circular"):
-        together = machine(name, images, 1).posterior(x, 0.4, windows=[3, 1, 7])
+    for fields in (FIELDS, ("mean",)):
+        together = machine(name, images, 1, backend).posterior(x, 0.4, windows=[3, 1, 7], fields=fields)
         assert list(together) == [3, 1, 7]
         for window, post in together.items():
-            alone = machine(name, images, window).posterior(x, 0.4)
-            for field in FIELDS:
-                assert torch.equal(getattr(post, field), getattr(alone, field))
+            alone = machine(name, images, window, backend).posterior(x, 0.4, fields=fields)
+            for field in set(fields) - {"source"}:
+                assert torch.allclose(getattr(post, field), getattr(alone, field), rtol=1e-4, atol=2e-5), (window, field)
 
 
 # -- law 4: equivariance ----------------------------------------------------------------------------------------
