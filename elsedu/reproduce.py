@@ -83,6 +83,9 @@ class _Job:
         """Both networks (the second only for the ceiling), unless they are shipped."""
         from elsedu.training.command import run as train
 
+        first = self._weights(self.entry.recipe)
+        if first is not None and self.folder not in first.parents:
+            return "not needed"     # shipped; a ceiling that is not shipped is left out
         for recipe in self._recipes():
             if self._weights(recipe) is None and train(recipe, self.folder / "weights", minutes=self.minutes,
                                                        device=self.device, progress=self.progress) is None:
