@@ -33,15 +33,20 @@ JUDGES = range(1000, 1040)
 
 
 def kappa_study(network, data, windows, target, kappas=KAPPAS, samples=10, progress=None):
-    """{"kappa": [...], "distance": [...], "windows": [[...], ...], "best": kappa}.
+    """{"kappa", "loss", "distance", "windows": lists over kappas, "best": the kappa with the smallest loss}.
 
-    distance: mean distance of the evidence windows to `target` (a ScaleSchedule), in candidates.
+    target: the trajectory calibration. loss: by how much the network's score is less similar to the machine's
+    under the evidence windows than under the best ones, averaged over time (from the target's table of
+    mean similarities). distance: mean distance of the windows to the target's, in candidates; it counts
+    the noisiest times in full, where all large windows give nearly the same score.
     """
+    candidates, quality = target.info["candidates"], np.array(target.info["quality"])
     found = [calibrate(network, "els", data, "evidence", windows=windows, kappa=kappa, samples=samples,
                        progress=progress) for kappa in kappas]
-    distance = [window_distance(scales, target) for scales in found]
-    return {"kappa": list(kappas), "distance": distance, "windows": [list(s.windows) for s in found],
-            "best": kappas[int(np.argmin(distance))]}
+    chosen = [[row[candidates.index(w)] for row, w in zip(quality, scales.windows)] for scales in found]
+    loss = [float(np.mean(quality.max(1) - values)) for values in chosen]
+    return {"kappa": list(kappas), "loss": loss, "distance": [window_distance(scales, target) for scales in found],
+            "windows": [list(s.windows) for s in found], "best": kappas[int(np.argmin(loss))]}
 
 
 def variants(network, data, windows, samples=10, folds=5, progress=None):

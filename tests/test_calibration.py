@@ -176,3 +176,21 @@ def test_candidates():
     assert candidate_windows((1, 8, 8), "circular") == [3, 5, 7]
     assert candidate_windows((3, 32, 32), largest=17)[-1] == 17
     assert window_distance(elsedu.ScaleSchedule([3, 5]), elsedu.ScaleSchedule([5, 5])) == 0.5
+
+
+def test_studies_choose_and_judge(few):
+    from elsedu import studies
+
+    small = elsedu.ImageSet(few.images.float(), few.labels, "forty digits")
+    network = elsedu.EquivariantLocalScore(small, elsedu.ScaleSchedule((3, 5, 5, 9)))
+    network.label_required = False
+    target = calibrate(network, "els", small, steps=20, samples=2, windows=[3, 5, 9], progress=False)
+    found = studies.kappa_study(network, small, [3, 5, 9], target, kappas=(2, 30), samples=2, progress=False)
+    assert found["best"] == (2, 30)[int(np.argmin(found["loss"]))] and min(found["loss"]) >= 0
+    quality = np.array(target.info["quality"])
+    by_hand = np.mean([max(row) - row[[3, 5, 9].index(w)] for row, w in zip(quality, found["windows"][1])])
+    assert found["loss"][1] == pytest.approx(by_hand)
+    judged = studies.judge(network, small, {"own": network.window, "other": elsedu.ScaleSchedule([9])},
+                           index=range(1000, 1004), steps=4, network_steps=(4,))
+    assert judged["own"]["4"]["low"] > 0.9999 > judged["other"]["4"]["median"]
+    assert min(studies.JUDGES) > 100        # apart from the samples that windows are chosen on
