@@ -283,9 +283,10 @@ def _interact(show, axes):
         return
     import ipywidgets as widgets
 
-    failures = []
+    calls, failures = [], []
 
     def update(**chosen):
+        calls.append(chosen)
         try:
             show(*(chosen[f"axis{k}"] for k in range(len(axes))))
         except Exception as error:
@@ -294,7 +295,9 @@ def _interact(show, axes):
             raise
 
     sliders = {f"axis{k}": _slider(widgets, name, axes[name]) for k, name in enumerate(axes)}
-    widgets.interact(update, **sliders)
+    shown = widgets.interact(update, **sliders)
+    if not calls:  # ipywidgets 7 draws only when a front end asks for it
+        shown.widget.update()
     if failures:
         raise failures[0]
 
