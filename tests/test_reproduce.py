@@ -251,3 +251,27 @@ def test_command_line(finished, monkeypatch, capsys):
     (finished / "c.json").unlink()
     code, text = call("calibrate", str(weights), "--samples", "0")
     assert code == 2 and "no seeds" in text.err
+
+
+def test_shipped_results_are_of_the_shipped_networks():
+    """Weights, data and windows named in a result are the ones in the package; the paper's claim holds on digits."""
+    from elsedu import networks, records, scales
+
+    checked = 0
+    for name, record in results_table.stored().items():
+        provenance = record["provenance"]
+        if name not in networks.available() or provenance["tier"] != "embedded":
+            continue
+        assert provenance["network"]["weights_hash"] == records.weights_hash(networks.network(name)), name
+        assert provenance["data"]["hash"] == experiment(name).recipe.load_data().hash, name
+        for machine in ("els", "ls"):
+            shipped = scales.calibrated(name, machine)
+            assert list(shipped.windows) == provenance["scales"][machine], name
+            assert shipped.info["weights_hash"] == provenance["network"]["weights_hash"], name
+        assert provenance["seeds"] == {"stream": "test", "index": list(range(100))}, name
+        checked += 1
+    assert checked
+    row = results_table.stored()["digits-resnet-zero"]["measured"]["agreement"]["150"]
+    assert row["els"]["pearson_r"]["median"] >= 0.93 and row["els"]["above_is"]["share"] >= 0.95
+    assert row["els"]["pearson_r"]["low"] > row["is"]["pearson_r"]["high"]
+    assert row["ceiling"]["pearson_r"]["median"] >= row["els"]["pearson_r"]["median"]
