@@ -194,3 +194,29 @@ def test_broken_rules_are_found(tmp_path, cell, words):
     path = tmp_path / "x.ipynb"
     path.write_text(nbformat.writes(nb.build(cell)), encoding="utf-8")
     assert any(words in problem for problem in nb.problems(path))
+
+
+def test_a_new_address_reaches_every_file(tmp_path, monkeypatch, capsys):
+    import shutil
+
+    address = script("address")
+    for path in address.files():
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    monkeypatch.setattr(address, "ROOT", tmp_path)
+    address.main("https://github.com/somebody/else")
+    changed = {tmp_path / line for line in capsys.readouterr().out.splitlines()}
+    assert {tmp_path / "_config.yml", tmp_path / "README.md", tmp_path / "CITATION.cff"} <= changed
+    assert {tmp_path / p.relative_to(ROOT) for p in NOTEBOOKS} <= changed
+    owner = ADDRESS.removeprefix("https://github.com/")
+    assert not any(owner in path.read_text(encoding="utf-8") for path in address.files())
+    with pytest.raises(SystemExit, match="OWNER"):
+        address.main("not an address")
+
+
+def test_links_collects_addresses():
+    links = script("links")
+    text = "see https://arxiv.org/abs/2412.20292. [x](https://a.org/b) <https://c.org> http://127.0.0.1:80/x"
+    assert links.addresses(text) == {"https://arxiv.org/abs/2412.20292", "https://a.org/b", "https://c.org"}
+    assert ROOT / "README.md" in links.sources()
