@@ -9,8 +9,10 @@ export ELSEDU_PROGRESS = 0
 
 .PHONY: book test preview links colab setup clean
 
+# From an empty folder: what an interrupted build leaves behind must not disturb this one.
 book: $(READY)
-	$(BIN)/jupyter-book build . -W --keep-going --all
+	rm -rf _build/html _build/.doctrees
+	$(BIN)/jupyter-book build . -W --keep-going
 	@echo "The book is in _build/html/index.html"
 
 test: $(READY)

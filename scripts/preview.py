@@ -21,6 +21,9 @@ def main():
     args = parser.parse_args()
     if args.fresh:
         shutil.rmtree(ROOT / "_build/.jupyter_cache", ignore_errors=True)
+    if (ROOT / "_build/html/_static").is_file():
+        # An interrupted build leaves the logo under this name, and the next one stumbles over it.
+        shutil.rmtree(ROOT / "_build/html")
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     config["execute"]["execute_notebooks"] = "cache"
     # Jupyter Book looks for extensions beside the configuration file.

@@ -163,7 +163,9 @@ def test_notebooks_survive_the_way_to_text_and_back():
     assert "cellView" not in check.metadata
 
 
-@pytest.mark.parametrize("text", ["words\n%%% md a\n", "%%% txt a\n", "%%% code a\n| colour: red\n", "%%% md a\n\n%%% md a\n"])
+@pytest.mark.parametrize(
+    "text", ["words\n%%% md a\n", "%%% txt a\n", "%%% code a\n| colour: red\n", "%%% md a\n\n%%% md a\n"]
+)
 def test_bad_text_is_named(text):
     with pytest.raises(ValueError, match=r"%%%|colour|second cell"):
         nb.build(text)
