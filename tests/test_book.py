@@ -1,6 +1,7 @@
 """The book's sources: one address everywhere, all chapters listed, the house rules kept."""
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -73,6 +74,16 @@ def test_readme_and_citation_name_the_repository():
     assert citation["repository-code"] == citation["url"] == ADDRESS
 
 
+def test_readme_lists_every_chapter_with_its_minutes():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| \[[^\]]+\]\((book/\S+\.ipynb)\) \| .* \| ([\d.]+) \|$", readme, re.M))
+    for path in (p for p in NOTEBOOKS if p.parent.name != "book"):
+        code = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells)
+        minutes = re.search(r"notebook\.begin\(minutes=([\d.]+)", code).group(1)
+        assert rows.pop(str(path.relative_to(ROOT)), None) == minutes, path.name
+    assert rows == {}
+
+
 def test_citation_has_the_packages_version():
     import elsedu
 
@@ -100,7 +111,9 @@ def test_the_readmes_python_runs(tmp_path):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     code = re.search(r"```python\n(.*?)```", readme, re.S).group(1)
     assert len(code.strip().splitlines()) <= 12
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     picture = next(tmp_path.glob("*.png"))
     from PIL import Image
