@@ -51,7 +51,7 @@ def effective(answer):
         if compare(got, entropy) is None:
             return "this is the entropy itself; the number of patches is its exponential."
         if compare(got, 1 / (log_w.exp() ** 2).sum()) is None:
-            return "this is one over the sum of squared weights, another useful number; asked is the one with the entropy."
+            return "this is one over the sum of squared weights; asked is the number with the entropy."
         return f"for logits = {logits.tolist()}: {compare(got, torch.exp(entropy))}"
     return None
 
