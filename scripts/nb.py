@@ -116,6 +116,18 @@ def text(notebook):
     return "\n".join(parts)
 
 
+def merged(outputs):
+    """Outputs with the pieces of one stream joined: how a kernel cuts them up depends on its timing."""
+    result = []
+    for output in outputs:
+        last = result[-1] if result else {}
+        if output.output_type == "stream" and last.get("name") == output.name:
+            last.text += output.text
+        else:
+            result.append(output)
+    return result
+
+
 def clean(notebook):
     """Strip what git must not hold; complain about pictures in cells whose outputs are compared."""
     for cell in notebook.cells:
@@ -124,6 +136,7 @@ def clean(notebook):
         cell.metadata.pop("execution", None)
         if IGNORE in cell.metadata.get("tags", []):
             cell.outputs, cell.execution_count = [], None
+        cell.outputs = merged(cell.outputs)
         for output in cell.outputs:
             output.pop("metadata", None) if output.output_type == "stream" else output.update(metadata={})
             kinds = set(output.get("data", {})) - {"text/plain"}

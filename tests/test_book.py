@@ -60,6 +60,22 @@ def test_labels_are_the_books(path):
         assert label.startswith("eq-")
 
 
+def test_labels_are_unique():
+    """Of pages, equations, figures, theorems and exercises, over the whole book."""
+    found = {}
+    for path in NOTEBOOKS:
+        for cell in nbformat.read(path, as_version=4).cells:
+            figure = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+            labels = [figure] if figure else []
+            if cell.cell_type == "markdown":
+                groups = re.findall(r"^:label: (\S+)|\$\$ \(([^)]+)\)$|^\(([\w-]+)\)=$", cell.source, re.M)
+                labels = [label for group in groups for label in group if label]
+            for label in labels:
+                assert label not in found, f"{label}: in {found[label].name} and {path.name}"
+                found[label] = path
+    assert len(found) > 3 * len(NOTEBOOKS)
+
+
 def test_readme_and_citation_name_the_repository():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     owner = ADDRESS.removeprefix("https://github.com/")
