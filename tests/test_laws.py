@@ -172,7 +172,8 @@ def test_windows_in_one_pass_equal_separate_calls(name, backend, dtype):
         for window, post in together.items():
             alone = machine(name, images, window, backend).posterior(x, 0.4, fields=fields)
             for field in set(fields) - {"source"}:
-                assert torch.allclose(getattr(post, field), getattr(alone, field), rtol=1e-4, atol=2e-5), (window, field)
+                got, expected = getattr(post, field), getattr(alone, field)
+                assert torch.allclose(got, expected, rtol=1e-4, atol=2e-5), (window, field)
 
 
 # -- law 4: equivariance ----------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The C++ engine: every instruction set, threads, chunks, and what it leaves out (its numbers: test_laws, test_golden)."""
+"""The C++ engine: every instruction set, threads, and what it leaves out (its numbers: test_laws, test_golden)."""
 
 import math
 import os
@@ -52,7 +52,7 @@ def test_every_instruction_set(isa, name, monkeypatch):
 
 def test_an_unknown_instruction_set(monkeypatch):
     monkeypatch.setenv("ELSEDU_NATIVE_ISA", "mmx")
-    with pytest.raises(ValueError, match="ELSEDU_NATIVE_ISA='mmx' is not to be had here; usable: .*base"):
+    with pytest.raises(ValueError, match=r"ELSEDU_NATIVE_ISA='mmx' is not to be had here; usable: .*base"):
         shift_native.instruction_set()
 
 
