@@ -30,7 +30,7 @@ def rows(folder=None, steps=150, metric="pearson_r", missing=True):
 
     Each has "name", "tier", "seeds", "device", "training" (what is known of it), the median and interval of every
     column that was measured, {"median", "low", "high", "undefined"} under its name, "above_is" {"share",
-    "low", "high"}, and "paper" {"els", "ls", "is", "above_is"} or None (the paper's r, whatever `metric`).
+    "low", "high"}, and "paper" {"els", "ls", "is", "above_is"} or None; the paper has no other metric than r.
     missing: also rows of the paper that nobody has measured yet (their "seeds" is None).
     """
     if metric not in METRICS:
@@ -44,14 +44,14 @@ def rows(folder=None, steps=150, metric="pearson_r", missing=True):
         provenance = record["provenance"]
         row = {"name": name, "tier": provenance.get("tier") or tier or "embedded",
                "seeds": record["measured"]["seeds"], "device": provenance["device"],
-               "training": provenance.get("training"), "paper": _paper(name, steps)}
+               "training": provenance.get("training"), "paper": _paper(name, steps) if metric == "pearson_r" else None}
         for column in COLUMNS:
             if column in agreement:
                 row[column] = agreement[column][metric]
         row["above_is"] = agreement.get("els", {}).get("above_is")
         table.append(row)
         seen.add(name)
-    if missing:
+    if missing and metric == "pearson_r":
         table += [{"name": name, "tier": "paper", "seeds": None, "device": None, "training": None,
                    "paper": _paper(name, steps)} for name in PAPER if name not in seen]
     order = {name: k for k, name in enumerate(names())}

@@ -275,3 +275,8 @@ def test_shipped_results_are_of_the_shipped_networks():
     assert row["els"]["pearson_r"]["median"] >= 0.93 and row["els"]["above_is"]["share"] >= 0.95
     assert row["els"]["pearson_r"]["low"] > row["is"]["pearson_r"]["high"]
     assert row["ceiling"]["pearson_r"]["median"] >= row["els"]["pearson_r"]["median"]
+
+
+def test_the_papers_numbers_stand_beside_r_only():
+    assert any(row["paper"] for row in reproduce.table(metric="pearson_r", missing=False))
+    assert not any(row["paper"] for row in reproduce.table(metric="determination"))
