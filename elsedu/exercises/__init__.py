@@ -119,7 +119,23 @@ class _Recorder:
         return result
 
 
-def check(label: str, answer) -> bool:
+class Verdict:
+    """Whether an answer is right: true or false, and nothing to see where it ends a notebook cell."""
+
+    def __init__(self, right: bool):
+        self.right = right
+
+    def __bool__(self):
+        return self.right
+
+    def __repr__(self):
+        return f"Verdict({self.right})"
+
+    def _ipython_display_(self):
+        """The verdict has been printed; a second output would only repeat it."""
+
+
+def check(label: str, answer) -> Verdict:
     """Check the answer to an exercise of the book and print the verdict.
 
     Parameters
@@ -131,8 +147,8 @@ def check(label: str, answer) -> bool:
 
     Returns
     -------
-    bool
-        Whether the answer is right.
+    Verdict
+        True in a condition if the answer is right.
 
     Examples
     --------
@@ -143,4 +159,4 @@ def check(label: str, answer) -> bool:
     """
     wrong = judge(label, answer)
     print(f"{label}: correct, well done." if wrong is None else f"{label}: {wrong}")
-    return wrong is None
+    return Verdict(wrong is None)

@@ -81,7 +81,7 @@ def _weighted(weight, values):
 def same_image(images, x, alpha, inv, fields, chunk):
     """IS: one softmax over whole training images."""
     state = None
-    per_step = max(1, chunk // x[0].numel())
+    per_step = max(1, chunk // (4 * x[0].numel()))  # small enough for the cache
     for start in range(0, len(images), per_step):
         part = images[start:start + per_step]
         squares = torch.stack([
