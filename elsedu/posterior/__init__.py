@@ -10,7 +10,9 @@ triton       a fused GPU kernel, where Triton and a CUDA device are present
 
 from __future__ import annotations
 
+import functools
 import importlib
+import os
 
 import torch
 
@@ -38,6 +40,7 @@ _MODULES = {
     "native": "elsedu.posterior.shift_native",
     "triton": "elsedu.posterior.attention_triton",
 }
+_ALWAYS = {"definition": "float64 on the CPU, for small inputs", "torch": "any device"}
 BACKENDS = ("auto", *_MODULES)
 
 
@@ -48,16 +51,23 @@ def backends():
     >>> elsedu.posterior.backends()["torch"][0]
     True
     """
-    report = {
-        "definition": (True, "float64 on the CPU, for small inputs"),
-        "torch": (True, "any device"),
-    }
-    for name in ("native", "triton"):
-        try:
-            report[name] = importlib.import_module(_MODULES[name]).available()
-        except ImportError as error:
-            report[name] = (False, f"not installed ({error})")
-    return report
+    return {name: _available(name) for name in _MODULES}
+
+
+def _available(name):
+    if name in _ALWAYS:
+        return True, _ALWAYS[name]
+    module = _import(name)
+    return (False, f"not installed ({module})") if isinstance(module, ImportError) else module.available()
+
+
+@functools.cache
+def _import(name):
+    """The backend's module, or the ImportError (looking for a missing package again and again takes milliseconds)."""
+    try:
+        return importlib.import_module(_MODULES[name])
+    except ImportError as error:
+        return error
 
 
 def choose_backend(name, x):
@@ -69,10 +79,10 @@ def choose_backend(name, x):
     if name == "auto":
         plain = x.dtype == torch.float32 and not (x.requires_grad and torch.is_grad_enabled())
         for candidate, device in (("native", "cpu"), ("triton", "cuda")):
-            if plain and x.device.type == device and backends()[candidate][0]:
+            if plain and x.device.type == device and _available(candidate)[0]:
                 return candidate
         return "torch"
-    usable, why = backends()[name]
+    usable, why = _available(name)
     if not usable:
         raise ValueError(f"backend {name!r} cannot be used here: {why}; use 'torch' or 'auto'")
     if name in ("native", "triton"):
@@ -86,8 +96,6 @@ def choose_backend(name, x):
 
 def _interpreted(name):
     """Triton's interpreter runs GPU kernels on the CPU, for tests."""
-    import os
-
     return name == "triton" and os.environ.get("TRITON_INTERPRET") == "1"
 
 
@@ -100,5 +108,4 @@ def partial_posterior(dictionary, x, alpha, sigma, kind, windows, fields=FIELDS,
     fields: which of FIELDS the sums must serve. The States can be merged, then handed to `finish`.
     """
     name = choose_backend(backend, x)
-    module = importlib.import_module(_MODULES[name])
-    return module.partial_posterior(dictionary, x, alpha, sigma, kind, list(windows), frozenset(fields))
+    return _import(name).partial_posterior(dictionary, x, alpha, sigma, kind, list(windows), frozenset(fields))

@@ -128,11 +128,11 @@ def _assemble(groups, query, keys, images, alpha, inv, fields, chunk, first):
     batch, _, height, width = query.shape
     state = empty_state(images.new_empty(batch, images.shape[1], height, width), fields)
     for query_rows, key_rows, query_columns, key_columns in groups:
-        q = _gather(query, query_rows, query_columns)                       # (G, B, Q, D)
-        k = _gather(keys, key_rows, key_columns)                            # (G, n, K, D)
-        values = _gather(images, key_rows, key_columns).flatten(1, 2)       # (G, n K, C)
+        q = _gather(query, query_rows, query_columns).permute(0, 2, 3, 1)   # (G, B, Q, D)
+        k = _with_norms(_gather(keys, key_rows, key_columns))               # (G, D + 1, n K)
+        values = _gather(images, key_rows, key_columns).flatten(2).transpose(1, 2)   # (G, n K, C)
         sizes = q.shape[1:3]
-        part = _attend(q, k.flatten(1, 2), values, alpha, inv, fields, chunk)
+        part = _attend(q, k, values, alpha, inv, fields, chunk)
 
         def place(target, source, sizes=sizes, rows=query_rows, columns=query_columns):
             # source (G, B Q, ...) -> target (B, H, W, ...) at the group's pixels
@@ -159,15 +159,35 @@ def _assemble(groups, query, keys, images, alpha, inv, fields, chunk, first):
 
 
 def _gather(maps, rows, columns):
-    """maps (N, D, H, W), rows (G, R), columns (G, S) -> (G, N, R S, D)."""
-    picked = maps[:, :, rows[:, :, None], columns[:, None, :]]              # (N, D, G, R, S)
-    return picked.flatten(3).permute(2, 0, 3, 1)
+    """maps (N, D, H, W), rows (G, R), columns (G, S) -> (G, D, N, R S), as a view where that is possible."""
+    # inside rows and columns are ranges: a slice of them costs nothing, an index copies scattered numbers
+    row_range, column_range = slice(rows[0, 0], rows[0, -1] + 1), slice(columns[0, 0], columns[0, -1] + 1)
+    if len(rows) == 1:
+        return maps[:, :, row_range, column_range].transpose(0, 1).flatten(2)[None]
+    if rows[0, 0] != rows[1, 0]:  # one problem for each row near the border
+        return _both_ends(maps[..., column_range], 2, len(rows)).permute(2, 1, 0, 3)
+    return _both_ends(maps[:, :, row_range], 3, len(columns)).permute(3, 1, 0, 2)
+
+
+def _both_ends(maps, axis, count):
+    """The first and the last count/2 entries along an axis: the rows (columns) near the border."""
+    half, length = count // 2, maps.shape[axis]
+    return torch.cat([maps.narrow(axis, 0, half), maps.narrow(axis, length - half, half)], axis)
+
+
+def _with_norms(keys):
+    """keys (G, D, N, K) -> (G, D + 1, N K): the squared norm of each key below it."""
+    groups, depth, count, positions = keys.shape
+    out = keys.new_empty(groups, depth + 1, count * positions)
+    out[:, :depth].view(groups, depth, count, positions).copy_(keys)
+    torch.sum(out[:, :depth].square(), 1, out=out[:, depth])
+    return out
 
 
 def _attend(query, key, value, alpha, inv, fields, chunk):
     """Streaming softmax attention with the Gaussian logit, G problems at once.
 
-    query (G, B, Q, D), key (G, K, D), value (G, K, C) -> dict of (G, B Q, ...) sums.
+    query (G, B, Q, D), key (G, D + 1, K) with its norms, value (G, K, C) -> dict of (G, B Q, ...) sums.
     """
     groups, batch, count, _ = query.shape
     scale = (2 * alpha * inv).view(1, -1, 1, 1)
@@ -175,7 +195,6 @@ def _attend(query, key, value, alpha, inv, fields, chunk):
     # one more dimension carries the patch norms into the same matrix product
     extended = torch.cat([query * scale, bias], -1).flatten(1, 2)           # (G, B Q, D + 1)
     own = (query.square().sum(-1) * inv.view(1, -1, 1)).flatten(1)          # (G, B Q)
-    key = torch.cat([key, key.square().sum(-1, keepdim=True)], -1).transpose(1, 2)
     columns = [value, torch.ones_like(value[..., :1])]
     if "variance" in fields:
         columns.append(value.square())
