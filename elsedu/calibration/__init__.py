@@ -67,12 +67,18 @@ def calibrate(network, machine, data, method="trajectory", *, windows=None, step
     folds : for "denoising", into how many parts the images are cut
     kappa : for "evidence", how many effective patches a window must keep
 
-    The schedule's `info` says how it was made, and holds the windows each sample would have chosen
-    (`choices`, S x n) and the mean quality of each window (`quality`, n x W; for "evidence" the median log
-    effective patches).
+    Returns
+    -------
+    ScaleSchedule
+        Its `info` says how it was made, and holds the windows each sample would have chosen (`choices`,
+        S x n) and the mean quality of each window (`quality`, n x W; for "evidence" the median log effective
+        patches).
 
-    Raises ValueError for an unknown method, rule or criterion, no samples, no network where one is needed,
-    or schedules that differ.
+    Raises
+    ------
+    ValueError
+        For an unknown method, rule or criterion, no samples, no network where one is needed, or schedules
+        that differ.
     """
     check_choice(method, METHODS, "method")
     check_choice(criterion, CRITERIA, "criterion")

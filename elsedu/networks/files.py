@@ -79,6 +79,7 @@ def load(path, into: Network | None = None) -> Network:
 
     into : None to build the network the file describes, or a network that must have the same
         configuration, whose weights are then replaced
+
     Raises FileNotFoundError, or ValueError for a truncated file, another format or another architecture;
     then `into` is left as it was.
     """
