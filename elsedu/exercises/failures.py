@@ -83,7 +83,7 @@ def independent(answer):
 
 
 @exercise("ex-agreement", mistakes=[
-    (lambda a: a, "Independent"),
+    (lambda a: a, "1/2"),
     (lambda a: 1 - 2 * a, "sign"),
     (lambda a: a - 0.5, "always agree"),
 ])
@@ -92,7 +92,7 @@ def agreement(answer):
     if answer(0.5) is None:
         return NOTHING
     if compare(answer(0.5), 0.0) is not None:
-        return "Independent pixels agree half of the time, and their correlation should be 0."
+        return "what should it be for a = 1/2, where one pixel says nothing about the other?"
     if compare(answer(1.0), -1.0) is None:
         return "the sign: pixels that always agree have correlation +1."
     if compare(answer(1.0), 1.0) is not None:

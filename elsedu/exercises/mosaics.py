@@ -40,7 +40,7 @@ def majority(answer):
 
 @exercise("ex-running", mistakes=[
     (lambda x, x0, at, st, as_, ss: ss / st * x + as_ * x0, "weights"),
-    (lambda x, x0, at, st, as_, ss: x + (as_ - at) * x0, "sigma_s / sigma_t"),
+    (lambda x, x0, at, st, as_, ss: x + (as_ - at) * x0, "first term"),
 ])
 def running(answer):
     """A DDIM step from the running-average formula."""
@@ -55,7 +55,7 @@ def running(answer):
     if isinstance(got, torch.Tensor) and got.shape == x.shape:
         without_belief = answer(x, torch.zeros_like(x0), alpha_t, sigma_t, alpha_s, sigma_s)
         if compare(without_belief, sigma_s / sigma_t * x) is not None:
-            return "the old image should keep the weight sigma_s / sigma_t; look at the first term of the lemma."
+            return "the old image has the wrong weight: look at the first term of the lemma, from t to s."
         return "the old image has the right weight, the belief has not: the weights of all beliefs are in the lemma."
     return wrong
 
