@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
 
 
-def write_bytes(path, content):
-    """Write `content` to `path` at once or not at all: a temporary file beside it, then a rename.
+@contextlib.contextmanager
+def whole_file(path):
+    """A binary stream whose content appears at `path` at once or not at all (``with whole_file(path) as stream``).
 
-    Raises OSError (unwritable folder, full disk) with the old file untouched.
+    It is a temporary file beside it, renamed at the end. After an error (unwritable folder, full disk, an
+    exception in the block) the old file is as it was and nothing else is left.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         Path(temporary).chmod(0o666 & ~_umask())  # mkstemp makes private files
@@ -25,6 +28,12 @@ def write_bytes(path, content):
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_bytes(path, content):
+    """Write `content` to `path` at once or not at all. Raises OSError with the old file untouched."""
+    with whole_file(path) as stream:
+        stream.write(content)
 
 
 def write_text(path, content):

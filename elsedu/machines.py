@@ -20,7 +20,7 @@ from elsedu.denoiser import Denoiser
 from elsedu.posterior import BACKENDS, FIELDS, Dictionary, Kind, Posterior, finish, partial_posterior
 from elsedu.posterior.state import with_image_index
 from elsedu.scales import ScaleSchedule
-from elsedu.schedule import Schedule, cosine
+from elsedu.schedule import check_schedule
 
 
 class ScoreMachine(Denoiser):
@@ -36,7 +36,7 @@ class ScoreMachine(Denoiser):
 
     def __init__(self, data, *, schedule=None, backend="auto"):
         self.data = data if isinstance(data, ImageSet) else ImageSet(data)
-        self.schedule = _check_schedule(schedule)
+        self.schedule = check_schedule(schedule)
         self.backend = check_choice(backend, BACKENDS, "backend")
         self.image_shape = tuple(self.data.images.shape[1:])
         labels = self.data.labels
@@ -190,14 +190,6 @@ class EquivariantLocalScore(_WindowMachine):
         super().__init__(data, window, border=border, schedule=schedule, backend=backend,
                          _interior=dictionary == "interior")
         self.dictionary = dictionary
-
-
-def _check_schedule(schedule):
-    if schedule is None:
-        return cosine()
-    if not isinstance(schedule, Schedule):
-        raise TypeError(f"schedule must be an elsedu.schedule.Schedule, got {type(schedule).__name__}")
-    return schedule
 
 
 def _like(state, x):

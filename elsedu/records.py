@@ -56,16 +56,20 @@ def versions():
             "python": platform.python_version()}
 
 
+def processor():
+    """The CPU's model name, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
 def device_name(device="cpu"):
     """The processor's or the GPU's model name, with the number of threads on a CPU."""
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        model = platform.processor() or platform.machine()
-    return f"{model}, {torch.get_num_threads()} of {os.cpu_count()} cores"
+    return f"{processor()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
 
 
 def commit():

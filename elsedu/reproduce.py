@@ -19,8 +19,8 @@ from elsedu.checks import check_choice
 from elsedu.comparison import Plan
 from elsedu.experiments import Experiment, experiment
 from elsedu.pieces import Pieces, difference
+from elsedu.progress import progress_wanted
 from elsedu.results_table import METRICS, cells, html, markdown, plain, rows
-from elsedu.sampling import progress_wanted
 from elsedu.scales import ScaleSchedule
 
 __all__ = ["METRICS", "STAGES", "cells", "html", "markdown", "plain", "publish", "rows", "run", "table"]

@@ -12,12 +12,11 @@ code starts at t = 1 - 1/n and reads the window one step off.)
 from __future__ import annotations
 
 import itertools
-import os
 
 import torch
-from tqdm.auto import tqdm
 
 from elsedu.checks import broadcast_time, check_images, check_steps
+from elsedu.progress import bar
 
 
 def times(steps):
@@ -47,11 +46,6 @@ def _ddim(denoiser, noise, steps, label):
     yield 0.0, x, x
 
 
-def progress_wanted():
-    """Progress bars are off where ELSEDU_PROGRESS=0 (book builds and tests)."""
-    return os.environ.get("ELSEDU_PROGRESS", "1") != "0"
-
-
 @torch.no_grad()
 def sample(denoiser, noise, steps=20, label=None):
     """Images drawn from `noise` (B, C, H, W) by `denoiser` in `steps` DDIM steps: (B, C, H, W).
@@ -64,8 +58,6 @@ def sample(denoiser, noise, steps=20, label=None):
     >>> elsedu.sample(machine, noise, steps=5).shape
     torch.Size([2, 1, 8, 8])
     """
-    bar = tqdm(ddim(denoiser, noise, steps, label), total=steps + 1, desc="sampling", delay=2, leave=False,
-               disable=not progress_wanted())
-    for _, x, _ in bar:
+    for _, x, _ in bar(ddim(denoiser, noise, steps, label), total=steps + 1, desc="sampling", leave=False):
         image = x
     return image

@@ -232,3 +232,12 @@ def by_name(name):
     if name not in known:
         raise ValueError(f"unknown noise schedule {name!r}; known: {', '.join(known)}")
     return known[name]()
+
+
+def check_schedule(schedule):
+    """The schedule itself, `cosine()` for None. TypeError for anything that is no Schedule."""
+    if schedule is None:
+        return cosine()
+    if not isinstance(schedule, Schedule):
+        raise TypeError(f"schedule must be an elsedu.schedule.Schedule, got {type(schedule).__name__}")
+    return schedule

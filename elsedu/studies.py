@@ -25,7 +25,8 @@ from elsedu.calibration import calibrate, choose, methods, window_distance
 from elsedu.comparison import border_of, lineup, statistics
 from elsedu.experiments import experiment
 from elsedu.metrics import pearson_r
-from elsedu.sampling import progress_wanted, sample
+from elsedu.progress import progress_wanted
+from elsedu.sampling import sample
 from elsedu.scales import ScaleSchedule
 
 KAPPAS = (1.5, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 400)

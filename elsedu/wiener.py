@@ -13,8 +13,8 @@ import torch
 
 from elsedu.data import ImageSet
 from elsedu.denoiser import Denoiser
-from elsedu.machines import _check_schedule
 from elsedu.posterior import Posterior
+from elsedu.schedule import check_schedule
 
 
 class WienerScore(Denoiser):
@@ -32,7 +32,7 @@ class WienerScore(Denoiser):
 
     def __init__(self, data, *, schedule=None):
         self.data = data if isinstance(data, ImageSet) else ImageSet(data)
-        self.schedule = _check_schedule(schedule)
+        self.schedule = check_schedule(schedule)
         self.image_shape = tuple(self.data.images.shape[1:])
         labels = self.data.labels
         self.classes = None if labels is None else sorted(set(labels.tolist()))

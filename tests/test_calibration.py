@@ -11,14 +11,6 @@ from elsedu.calibration import calibrate, candidate_windows, cheapest, choose, c
 WINDOWS = (3, 3, 5, 5, 7, 7, 9, 11)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def few():
     digits = elsedu.load("digits")

@@ -14,14 +14,6 @@ from elsedu.comparison.measurement import anchoring, to_bytes
 from elsedu.pieces import Pieces, batches
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def few():
     digits = elsedu.load("digits")

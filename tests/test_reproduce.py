@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 import elsedu
 from elsedu import experiments, reproduce, results_table
@@ -29,14 +28,6 @@ def tiny():
 
 def run(output, entry=None, **options):
     return reproduce.run(entry or tiny(), output=output, progress=False, say=lambda line: None, **options)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -22,14 +22,6 @@ CONFIG = {"kind": "resnet", "image_shape": [1, 8, 8], "width": 8, "blocks": 2, "
 SETTINGS = Settings(steps=12, batch=8, lr=1e-3, lr_schedule="short", warmup=2, seed=3)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def digits():
     return elsedu.load("digits")

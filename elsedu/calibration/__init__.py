@@ -15,7 +15,7 @@ from elsedu.calibration.rules import RULES, best, cheapest, choose, costs
 from elsedu.checks import check_choice, check_steps, check_window
 from elsedu.data import ImageSet
 from elsedu.machines import EquivariantLocalScore, LocalScore
-from elsedu.sampling import progress_wanted
+from elsedu.progress import progress_wanted
 from elsedu.scales import ScaleSchedule
 
 __all__ = ["KAPPA", "METHODS", "RULES", "best", "calibrate", "candidate_windows", "cheapest", "choose", "costs"]

@@ -15,10 +15,10 @@ import math
 from itertools import pairwise
 
 import torch
-from tqdm.auto import tqdm
 
 from elsedu import seeds
 from elsedu.checks import broadcast_time
+from elsedu.progress import bar
 from elsedu.records import device_of
 from elsedu.sampling import ddim, times
 
@@ -38,10 +38,6 @@ def similarity(a, b, criterion):
     return (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))
 
 
-def _bar(work, total, what, wanted):
-    return tqdm(work, total=total, desc=what, delay=2, leave=False, disable=not wanted)
-
-
 @torch.no_grad()
 def trajectory(network, machine, windows, steps, index, label, criterion, progress=True):
     """Similarity of the network's score to each window's along its reverse process: (S, n, W), t rising.
@@ -51,7 +47,7 @@ def trajectory(network, machine, windows, steps, index, label, criterion, progre
     x = seeds.noise("calibration", index, machine.image_shape, machine.data.images.dtype).to(device_of(network))
     table = []
     walk = ddim(network, x, steps, label)
-    for t, x, x0 in _bar(walk, steps + 1, "calibrating", progress):
+    for t, x, x0 in bar(walk, total=steps + 1, desc="calibrating", leave=False, progress=progress):
         if t == 0:
             break
         target = network.schedule.score_from_x0(x, x0, t)
@@ -80,7 +76,7 @@ def denoising(build, data, windows, steps, index, folds, conditional, progress=T
         raise ValueError(f"{data.name} has {len(data)} images; there is no held-out image {max(index)}")
     rows = [None] * len(index)
     grid = times(steps)[-2::-1]
-    work = _bar(None, folds * steps, "denoising", progress)
+    work = bar(None, total=folds * steps, desc="denoising", leave=False, progress=progress)
     for fold in range(folds):
         mine = [place for place, k in enumerate(index) if k % folds == fold]
         if not mine:
@@ -117,7 +113,7 @@ def evidence(machine, windows, steps, index, label, kappa=KAPPA, monotone=False,
     x = seeds.noise("evidence", index, machine.image_shape, machine.data.images.dtype)
     grid = times(steps)
     chosen, table = [], []
-    for t, s in _bar(pairwise(grid), steps, "evidence", progress):
+    for t, s in bar(pairwise(grid), total=steps, desc="evidence", leave=False, progress=progress):
         posts = machine.posterior(x, t, label=label, windows=windows, fields=("mean", "effective_patches"))
         spread = [float(posts[w].effective_patches.double().log().median()) for w in windows]
         allowed = [w for w, value in zip(windows, spread)

@@ -27,7 +27,7 @@ def calibrate(
 ):
     """Calibrate windows and write them as a scale schedule."""
     import elsedu
-    from elsedu.commands.compare import load_network
+    from elsedu.commands.inputs import load_data, load_network
     from elsedu.records import check_writable
 
     denoiser = None if network is None else load_network(network)
@@ -40,19 +40,3 @@ def calibrate(
                               criterion=criterion, monotone=monotone)
     scales.save(out)
     print(f"{out}: {' '.join(map(str, scales.windows))}  (t = 1/{steps} ... 1)")
-
-
-def load_data(network, data=None, size=None, limit=None, root=None):
-    """(ImageSet, options): the set asked for, or the one that the network's file says it was trained on."""
-    import elsedu
-
-    options = {"size": size, "limit": limit}
-    if data is None:
-        known = dict(getattr(network, "provenance", {}).get("data", {}))
-        if "name" not in known:
-            raise ValueError("the network's file does not say on which data it was trained: give --data")
-        data = known.pop("name")
-        for key in ("hash", "images"):
-            known.pop(key, None)
-        options = known | {key: value for key, value in options.items() if value is not None}
-    return elsedu.load(data, root=root, **options), options

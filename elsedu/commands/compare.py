@@ -25,7 +25,7 @@ def compare(
 ):
     """Compare and write the results; the medians are printed."""
     import elsedu
-    from elsedu.commands.calibrate import load_data
+    from elsedu.commands.inputs import load_data, load_network
     from elsedu.comparison import scales_for
     from elsedu.records import check_writable
 
@@ -48,10 +48,3 @@ def compare(
             if r["median"] is not None:
                 print(f"  {name:13s} {r['median']:.3f} [{r['low']:.3f}, {r['high']:.3f}]")
     print(out)
-
-
-def load_network(name):
-    """A shipped network by name, or one from a .safetensors file."""
-    from elsedu import networks
-
-    return networks.load(name) if str(name).endswith(".safetensors") else networks.network(name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ from typer import Option
 
 MACHINES = ("is", "es", "ls", "els", "wiener")
 WINDOWED = ("ls", "els")
-TILE = 96  # pixels of one image in the picture, about
+TILE, GAP = 96, 4  # pixels of one image in the picture, about, and between two images
 
 
 def sample(
@@ -49,6 +48,7 @@ def sample(
     import torch
 
     import elsedu
+    from elsedu import figures
     from elsedu.checks import check_steps
 
     check_steps(steps)
@@ -66,44 +66,9 @@ def sample(
         "shape": images.shape, "machine": machine, "window": window if scales else windows, "scales": scales,
         "border": getattr(denoiser, "border", None), "steps": steps, "seed": seed, "label": label, "limit": limit,
     }  # fmt: skip
-    write_grid(samples, out, json.dumps(settings))
+    figures.save_grid(samples, out, columns=math.ceil(math.sqrt(n)), scale=max(1, TILE // max(images.shape[1:])),
+                      gap=GAP, frame=GAP, settings=json.dumps(settings))
     print(f"{out}: {n} images by {denoiser!r}, {steps} steps, seed {seed}, {seconds:.1f} s")
-
-
-def write_grid(images, path: Path, settings: str = "") -> None:
-    """Write images (B, C, H, W), values in [-1, 1], as a grid of near-square shape into a PNG file.
-
-    Each image is enlarged by a whole factor (no smoothing). `settings` is kept in the file as the text
-    "settings". The file appears under its name only when it is complete.
-    """
-    from PIL import Image, PngImagePlugin
-
-    from elsedu.data import to_bytes
-
-    pixels = to_bytes(images).transpose(0, 2, 3, 1)
-    count, height, width, channels = pixels.shape
-    factor = max(1, TILE // max(height, width))
-    columns = math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    gap = 4
-    grid = Image.new(
-        "RGB",
-        (columns * (width * factor + gap) + gap, rows * (height * factor + gap) + gap),
-        "white",
-    )
-    for i, image in enumerate(pixels):
-        tile = Image.fromarray(image[..., 0] if channels == 1 else image)
-        tile = tile.resize((width * factor, height * factor), Image.Resampling.NEAREST)
-        row, column = divmod(i, columns)
-        grid.paste(tile, (column * (width * factor + gap) + gap, row * (height * factor + gap) + gap))
-    text = PngImagePlugin.PngInfo()
-    text.add_text("settings", settings)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        grid.save(partial, format="PNG", pnginfo=text)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _check_out(out: Path) -> None:

@@ -24,7 +24,7 @@ from elsedu.data import ImageSet
 from elsedu.files import write_bytes
 from elsedu.pieces import Pieces
 from elsedu.posterior import choose_backend
-from elsedu.sampling import progress_wanted
+from elsedu.progress import progress_wanted
 
 __all__ = [
     "MACHINES", "METRICS", "Comparison", "above", "bootstrap", "border_of", "clipped", "compare", "draw",

@@ -10,11 +10,11 @@ import time
 from itertools import pairwise
 
 import torch
-from tqdm.auto import tqdm
 
 from elsedu import seeds
 from elsedu.checks import broadcast_time
 from elsedu.pieces import batches
+from elsedu.progress import bar
 from elsedu.records import device_of
 from elsedu.sampling import sample, times
 
@@ -43,14 +43,14 @@ def draw(pieces, jobs, index, batch, progress=True):
     """
     plan = [(job, name, part) for job in jobs for name, part in batches(index, batch)]
     parts, seconds = {job: [] for job in jobs}, {}
-    bar = tqdm(total=len(plan), desc="drawing", unit="batch", delay=2, leave=False, disable=not progress)
+    work = bar(total=len(plan), desc="drawing", unit="batch", leave=False, progress=progress)
     for k, (job, name, part) in enumerate(plan):
-        bar.set_postfix_str(job + _left(seconds, [later for later, _, _ in plan[k:]]))
+        work.set_postfix_str(job + _left(seconds, [later for later, _, _ in plan[k:]]))
         start = time.perf_counter()
         parts[job].append(pieces.get(f"{job}.{name}", lambda job=job, part=part: jobs[job](part)))
         seconds[job] = max(seconds.get(job, 0.0), time.perf_counter() - start)
-        bar.update()
-    bar.close()
+        work.update()
+    work.close()
     return {job: {key: torch.cat([p[key] for p in found]) for key in found[0]} for job, found in parts.items()}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import uuid
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import PIL
 import pooch
+
+from elsedu.files import whole_file
 
 FORMAT = 1  # raise it when decoding changes
 
@@ -79,12 +80,6 @@ def _read(path: Path, key: str):
 
 
 def _write(path: Path, key: str, pixels: np.ndarray, labels: np.ndarray | None) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {"key": np.array(key), "pixels": pixels} | ({} if labels is None else {"labels": labels})
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, **arrays)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        np.savez(file, **arrays)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .progress import bar
+from elsedu.progress import bar
 
 FOLDER, ARCHIVE = "img_align_celeba", "img_align_celeba.zip"
 CROPS = ("square", "none")

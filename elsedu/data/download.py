@@ -16,10 +16,10 @@ from pathlib import Path
 import pooch
 
 from elsedu.checks import check_choice
+from elsedu.progress import progress_wanted
 
 from . import cifar, idx
 from .cache import cache_folder
-from .progress import shown
 
 # MD5 as published by the hosts (and used by torchvision).
 CHECKSUMS = {
@@ -119,7 +119,7 @@ def _fetch_file(name: str, file: str, folder: Path) -> None:
 
     # Without "identity" a server may unpack the .gz on the way, and the checksum would not fit.
     plain = {"Accept-Encoding": "identity"}
-    load = pooch.HTTPDownloader(progressbar=shown(), chunk_size=1 << 16, headers=plain)
+    load = pooch.HTTPDownloader(progressbar=progress_wanted(), chunk_size=1 << 16, headers=plain)
     expected, failures, delivered = CHECKSUMS[name][file], [], False
     for address in ADDRESSES[name]:
         try:

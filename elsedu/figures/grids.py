@@ -11,7 +11,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, PngImagePlugin
+
+from elsedu.files import whole_file
 
 from .style import MUTED
 
@@ -80,7 +82,11 @@ def tile(images, columns: int | None = None, gap: int = 1, ground: int = 255) ->
     ndarray
         uint8, shape (rows H + gaps, columns W + gaps, 3).
     """
-    pixels = to_pixels(images)
+    return _lay_out(to_pixels(images), columns, gap, ground)
+
+
+def _lay_out(pixels, columns, gap, ground):
+    """`tile` for bytes (N, H, W, 3)."""
     n, h, w, _ = pixels.shape
     rows, columns = _shape(n, columns)
     canvas = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, 3), ground, dtype=np.uint8)
@@ -90,8 +96,11 @@ def tile(images, columns: int | None = None, gap: int = 1, ground: int = 255) ->
     return canvas
 
 
-def save_grid(images, path, columns: int | None = None, scale: int | None = None) -> Path:
+def save_grid(images, path, columns: int | None = None, scale: int | None = None, gap: int | None = None,
+              frame: int = 0, settings: str | None = None) -> Path:
     """Save images as one PNG, each pixel enlarged to a square of `scale` pixels.
+
+    The file appears under its name only when it is complete.
 
     Parameters
     ----------
@@ -103,6 +112,10 @@ def save_grid(images, path, columns: int | None = None, scale: int | None = None
         Images in a row.
     scale : int, optional
         By default images become about 96 pixels wide.
+    gap, frame : int
+        White pixels between the images (by default about half of `scale`), and around all of them.
+    settings : str, optional
+        A text kept in a PNG file under the name "settings".
 
     Returns
     -------
@@ -117,8 +130,17 @@ def save_grid(images, path, columns: int | None = None, scale: int | None = None
     if scale < 1:
         raise ValueError(f"scale must be at least 1, got {scale}")
     large = np.repeat(np.repeat(pixels, scale, 1), scale, 2)
-    large = torch.from_numpy(large).permute(0, 3, 1, 2).double() / 127.5 - 1
-    Image.fromarray(tile(large, columns, gap=max(2, scale // 2))).save(path)
+    canvas = _lay_out(large, columns, max(2, scale // 2) if gap is None else gap, 255)
+    canvas = np.pad(canvas, ((frame, frame), (frame, frame), (0, 0)), constant_values=255)
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind is None:
+        raise ValueError(f"unknown file extension: {path.suffix!r}")
+    options = {}
+    if settings is not None:
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add_text("settings", settings)
+    with whole_file(path) as stream:
+        Image.fromarray(canvas).save(stream, format=kind, **options)
     return path
 
 

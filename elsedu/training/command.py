@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
+from elsedu import records
 from elsedu.training.loop import train
-from elsedu.training.provenance import commit, provenance
+from elsedu.training.provenance import provenance
 from elsedu.training.recipes import Recipe, recipe
 
 
@@ -35,7 +36,7 @@ def run(entry: Recipe | str, output, *, checkpoint=None, minutes: float | None =
     if path.exists():
         _check_same(networks.load(path), network, entry, data, path)
         return path
-    revision = commit()  # of the code that is loaded, not of what the folder may hold at the end
+    revision = records.commit()  # of the code that is loaded, not of what the folder may hold at the end
     folder = output / f"{entry.name}.checkpoint" if checkpoint is None else checkpoint
     for _ in train(network, data, entry.settings, checkpoint=folder, minutes=minutes, every=every,
                    device=device, progress=progress):

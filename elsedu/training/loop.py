@@ -7,13 +7,13 @@ them was interrupted (on CUDA as far as its convolutions are deterministic).
 from __future__ import annotations
 
 import math
-import os
 import time
 from pathlib import Path
 
 import torch
 from tqdm.auto import tqdm
 
+from elsedu.progress import progress_wanted
 from elsedu.training import checkpoint as checkpoints
 from elsedu.training.batches import Order, draw_times
 from elsedu.training.settings import Settings
@@ -182,7 +182,7 @@ class _Run:
 
     def steps(self, minutes, progress):
         if progress is None:
-            progress = os.environ.get("ELSEDU_PROGRESS") != "0"
+            progress = progress_wanted()
         started = saved = tick = time.monotonic()
         busy = time.process_time()
         self.network.train()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import platform
-import subprocess
-from pathlib import Path
 
 import torch
+
+from elsedu import records
 
 POINTS = 40
 
@@ -18,36 +18,11 @@ def loss_curve(losses: list[float], points: int = POINTS) -> list[list[float]]:
     return [[end, round(sum(losses[start:end]) / (end - start), 5)] for start, end in zip([0, *ends], ends)]
 
 
-def commit() -> str | None:
-    """Hash of the commit the package lies in, "+" added if its training code was changed since; or None."""
-    folder = Path(__file__).parent.parent
-
-    def git(*arguments):
-        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
-
-    try:
-        head = git("rev-parse", "--short=12", "HEAD").strip()
-        return head + ("+" if git("status", "--porcelain", "--", "networks", "training").strip() else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def processor() -> str:
-    """The CPU's or GPU's model name, as far as the system tells."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def provenance(recipe, data, record: dict, revision: str | None) -> dict:
     """What is known of a training run: for a weights file's header and its card.
 
     recipe : Recipe as it was run; data : the ImageSet; record : `network.training_record`;
-    revision : `commit()` when training began
+    revision : `elsedu.records.commit()` when training began
     """
     losses = record["losses"]
     last = losses[-max(1, len(losses) // 20):]
@@ -61,7 +36,7 @@ def provenance(recipe, data, record: dict, revision: str | None) -> dict:
         "wall_minutes": round(record["wall_minutes"], 1),
         "cpu_minutes": round(record["cpu_minutes"], 1),
         "threads": torch.get_num_threads(),
-        "processor": processor(),
+        "processor": torch.cuda.get_device_name() if torch.cuda.is_available() else records.processor(),
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
         "commit": revision,
         "command": f"elsedu train {recipe.name}",

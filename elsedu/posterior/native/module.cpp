@@ -93,8 +93,9 @@ bool run(const Kernel &kernel, const Job &job, int threads, double *m, double *o
     const int64_t blocks = (job.images + kernel.lanes - 1) / kernel.lanes, units = blocks * shifts;
     const int64_t pixels = int64_t(job.height) * job.width;
     threads = int(std::max<int64_t>(1, std::min<int64_t>(threads, units)));
-    std::vector<Partial> partials(threads, Partial(job, pixels));
-    for (Partial &partial : partials) partial = Partial(job, pixels);  // views must point into the own arrays
+    std::vector<Partial> partials;
+    partials.reserve(threads);  // in place: a copy's views would point into the original's arrays
+    for (int t = 0; t < threads; t++) partials.emplace_back(job, pixels);
     auto work = [&](int t) {
         void *memory = std::aligned_alloc(64, (kernel.workspace(job) + 63) / 64 * 64);
         if (!memory) {

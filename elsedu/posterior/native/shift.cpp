@@ -10,7 +10,7 @@
 // What makes it fast:
 // - Images lie side by side in the vector registers (simd.hpp), so every instruction is used fully,
 //   whatever the window, the border and the number of channels.
-// - The cost of a window sum does not grow with the window (`Window::next_row`, `sum_columns`), and nothing
+// - The cost of a window sum does not grow with the window (`sum_rows`, `sum_columns`), and nothing
 //   is ever subtracted, so that small distances keep all their digits.
 // - A weight below exp(-reach) of the largest is dropped, and then no exponential is computed. The largest
 //   is shared by all images, and the caller chooses reach so that all dropped weights together are < 1e-7.
