@@ -1,4 +1,4 @@
-"""Figures of a comparison: image by image, seed by seed, step by step (chapter 10).
+"""Figures of a comparison: image by image, seed by seed, step by step (chapter "Prediction").
 
 Each function draws from what `Comparison.load` returns, so the book draws what was measured.
 """

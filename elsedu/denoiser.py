@@ -1,4 +1,4 @@
-"""What a machine and a network have in common (chapters 1 and 9).
+"""What a machine and a network have in common (chapters "Diffusion in one page" and "What a network can see").
 
 A denoiser answers one question, "given the noisy image x_t, what was the clean one?", in three equivalent
 ways: the clean image x0, the noise eps = (x - alpha x0)/sigma, and the score (alpha x0 - x)/sigma**2.

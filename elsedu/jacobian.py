@@ -1,4 +1,4 @@
-"""What the network looks at: mean absolute Jacobian heat maps (chapter 7, the paper's figure 4a).
+"""What the network looks at: mean absolute Jacobian heat maps (chapter "Scales", the paper's figure 4a).
 
 The derivative of one output pixel with respect to every input pixel says how far the denoiser sees. Its
 mean absolute value over noisy images shrinks from the whole receptive field to a few pixels as the noise

@@ -1,4 +1,4 @@
-"""The machines of the theory: optimal scores under the constraints of a network (chapters 2 to 5).
+"""The machines of the theory: optimal scores under the constraints of a network (parts I and II).
 
 |                      | same position only | every position (equivariant)   |
 |----------------------|--------------------|--------------------------------|

@@ -1,4 +1,4 @@
-"""Three ways to say how alike two images are, with three names (chapter 10).
+"""Three ways to say how alike two images are, with three names (chapter "Prediction").
 
 The paper's "r^2" is, in its code, the plain correlation coefficient `pearson_r`. All three are reported,
 always by name, because they differ: r = .90 means r^2 = .81, and the determination can even be negative.

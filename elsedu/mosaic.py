@@ -1,4 +1,4 @@
-"""Local consistency: a sample of a local machine is a mosaic of training patches (chapter 6).
+"""Local consistency: a sample of a local machine is a mosaic of training patches (chapter "Mosaics").
 
 As noise vanishes, the softmax over patches hardens into the nearest patch, and a sample at rest must
 satisfy (paper theorem 4.1): every pixel equals the centre of the training patch nearest to its window.

@@ -1,4 +1,4 @@
-"""Long work in pieces that survive an interruption (chapter 10).
+"""Long work in pieces that survive an interruption (chapter "Prediction").
 
 Each finished piece is a file, written at once or not at all, with the settings it was computed under in
 its header. A run that was killed skips the finished pieces; a run under other settings refuses to mix.

@@ -1,4 +1,4 @@
-"""What a measured number has to say about its own making (chapter 10).
+"""What a measured number has to say about its own making (chapter "Prediction").
 
 A result without the data, weights, settings and versions behind it cannot be checked. These helpers name
 each of them by a short hash, and write JSON so that a crash leaves the old file or the new one.

@@ -1,4 +1,4 @@
-"""`elsedu reproduce`: an experiment from noise to table, in stages that survive a kill (chapter 10).
+"""`elsedu reproduce`: an experiment from noise to table, in stages that survive a kill (chapter "Prediction").
 
     train -> calibrate -> sample -> compare -> figures
 

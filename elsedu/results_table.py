@@ -1,4 +1,4 @@
-"""The book's table: the paper's numbers beside ours, rendered from the results, never typed (chapter 10)."""
+"""The book's table: the paper's numbers beside ours, rendered from the results, never typed (chapter "Prediction")."""
 
 from __future__ import annotations
 

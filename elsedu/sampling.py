@@ -1,4 +1,4 @@
-"""Running the reverse process: DDIM (chapter 1).
+"""Running the reverse process: DDIM (chapter "Diffusion in one page").
 
 The probability-flow ODE, integrated on the grid t = 1, 1 - 1/n, ..., 1/n, 0. A step from t to s keeps what
 the denoiser believes, x0 and eps, and mixes them at the new noise level:

@@ -1,4 +1,4 @@
-"""Noise schedules: how much image and how much noise x_t holds (chapter 1).
+"""Noise schedules: how much image and how much noise x_t holds (chapter "Diffusion in one page").
 
 The forward process is x_t = alpha(t) x_0 + sigma(t) eta with eta ~ N(0, I) and t in [0, 1].
 Everything else (score, predicted noise, clean image, velocity) is a change of variables between

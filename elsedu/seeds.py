@@ -1,4 +1,4 @@
-"""Which noise belongs to which purpose: the seeds of calibration and of the test never meet (chapter 10).
+"""Which noise belongs to which purpose: the seeds of calibration and of the test never meet (chapter "Prediction").
 
 A theory with a fitted number a step must not be judged on the images it was fitted on. So every image of
 noise in an experiment is the k-th of a stream, the streams have different names, and each image has a

@@ -1,4 +1,4 @@
-"""Two questions about calibration, answered with numbers (chapter 7).
+"""Two questions about calibration, answered with numbers (chapter "Scales").
 
     python -m elsedu.studies kappa digits-resnet-zero
     python -m elsedu.studies windows mnist16-resnet-zero

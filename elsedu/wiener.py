@@ -1,4 +1,4 @@
-"""The Wiener filter: the optimal *linear* denoiser, a baseline that costs nothing (chapters 10 and 16).
+"""The Wiener filter: the optimal *linear* denoiser (chapters "Prediction" and "Other denoisers").
 
 If images were Gaussian with the training set's mean mu and covariance S, the posterior mean would be
 

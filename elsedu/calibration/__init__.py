@@ -1,4 +1,4 @@
-"""Calibration: one window a time step, from a network or without one (chapter 7).
+"""Calibration: one window a time step, from a network or without one (chapter "Scales").
 
 The theory has one free number a step, the window P(t). `calibrate` finds it in three ways (see
 `elsedu.calibration.methods`) and returns a `ScaleSchedule` that knows how it was made.

@@ -1,4 +1,4 @@
-"""Three ways to find the windows P(t): two need no network (chapter 7).
+"""Three ways to find the windows P(t): two need no network (chapter "Scales").
 
 trajectory   along the network's own reverse process: which window's score looks most like the network's?
              (the paper's appendix C)

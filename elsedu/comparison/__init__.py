@@ -1,4 +1,4 @@
-"""Comparison: what the network drew, and what the theory says it draws, seed by seed (chapter 10).
+"""Comparison: what the network drew, and what the theory says it draws, seed by seed (chapter "Prediction").
 
 `compare` sends the same noise through a network and through every machine and measures how alike the
 images are: medians over the seeds with intervals, how often ELS beats the ideal score, the ceiling set by

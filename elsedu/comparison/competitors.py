@@ -1,4 +1,4 @@
-"""Who predicts the network: the machines of a comparison (chapter 10).
+"""Who predicts the network: the machines of a comparison (chapter "Prediction").
 
 All start from the same noise as the network and know only the training images, and ELS and LS the
 windows calibrated for each of them. For a zero-padded network "els" is the paper's boundary-broken

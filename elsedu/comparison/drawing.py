@@ -1,4 +1,4 @@
-"""The same noise through everything: the images that a comparison compares (chapter 10).
+"""The same noise through everything: the images that a comparison compares (chapter "Prediction").
 
 Seeds are worked off in batches of a fixed size. Each finished batch is a piece (`elsedu.pieces`), so a
 killed run goes on where it was, and the numbers do not depend on the interruption.

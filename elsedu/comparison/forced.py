@@ -1,4 +1,4 @@
-"""Teacher forcing: the machine judged one step at a time, on the network's own noisy images (chapter 10).
+"""Teacher forcing: the machine judged one step at a time, on the network's own noisy images (chapter "Prediction").
 
 End to end, small differences between theory and network are carried along twenty steps. Here every machine
 is asked about the very images x_t that the network meets, so r(t) shows at which noise level they part.

@@ -1,4 +1,4 @@
-"""From images to the numbers of the tables (chapter 10).
+"""From images to the numbers of the tables (chapter "Prediction").
 
 Everything here is arithmetic on finished pieces: it can be repeated without drawing again, and it gives
 the same bytes each time. Nothing but numbers (and their names) goes into the `measured` block.

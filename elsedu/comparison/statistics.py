@@ -1,4 +1,4 @@
-"""How sure a hundred seeds make us: medians and shares with 95 % intervals (chapter 10).
+"""How sure a hundred seeds make us: medians and shares with 95 % intervals (chapter "Prediction").
 
 Medians get percentile bootstrap intervals over the seeds, from a fixed generator, so that a table can be
 recomputed to the last digit. Shares ("ELS above IS on 97 of 100 seeds") get Wilson's score interval, which

@@ -1,4 +1,4 @@
-"""The posterior in plain PyTorch, on any device: softmax attention over patches (chapter 12).
+"""The posterior in plain PyTorch, on any device: softmax attention over patches (chapter "Computing it fast").
 
 Noisy windows are the queries, training patches the keys, their centre pixels the values:
 

@@ -1,4 +1,4 @@
-"""The posterior as one fused GPU kernel: flash attention over patches (chapter 12).
+"""The posterior as one fused GPU kernel: flash attention over patches (chapter "Computing it fast").
 
 The same softmax attention as `attention_torch`, but logits never leave the chip: a program takes a block of
 noisy windows, walks over all training patches, and keeps the running maximum, the sum of weights and the

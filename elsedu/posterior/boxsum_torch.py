@@ -1,4 +1,4 @@
-"""The posterior where query and patch share one place, or one shift: LS, IS, ES in PyTorch (chapters 2 to 4).
+"""The posterior where query and patch share one place, or one shift: LS, IS, ES in PyTorch (parts I and II).
 
 LS compares the window at p only with the windows at p: the squared differences of two images, summed over a
 box around every pixel, serve all pixels at once and nothing cancels. IS is the same with the whole image as

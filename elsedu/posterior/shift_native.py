@@ -1,4 +1,4 @@
-"""The posterior on the CPU in C++: sums over shifts, with images side by side in the vector registers (chapter 12).
+"""The posterior on the CPU in C++, images side by side in the vector registers (chapter "Computing it fast").
 
 This file prepares arrays and calls the kernel; the method is explained in native/shift.cpp. The weights of
 patches that together could change the result by less than 1e-7 are dropped before their exponential is

@@ -1,4 +1,4 @@
-"""The sum over patches as a streaming state that merges (chapters 3, 4 and 12).
+"""The sum over patches as a streaming state that merges (part II and chapter "Computing it fast").
 
 Every machine is a softmax-weighted average over a dictionary of patches. The softmax can be computed
 piece by piece: a piece is summarised by its largest logit m and by sums weighted with exp(logit - m), and

@@ -1,4 +1,4 @@
-"""Windows over time, P(t): one number a step, calibrated on a network (chapter 7).
+"""Windows over time, P(t): one number a step, calibrated on a network (chapter "Scales").
 
 A trained network looks at a large neighbourhood while the image is noise and at a small one at the end.
 A `ScaleSchedule` holds one window a time step; machines accept it wherever they accept a window.
