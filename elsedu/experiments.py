@@ -1,4 +1,4 @@
-"""Experiments as data: every row of the paper's tables, and the small ones that need no download (chapter "Prediction").
+"""Experiments as data: the rows of the paper's tables, and small ones without a download (chapter "Prediction").
 
 An `Experiment` says what is trained on what, how its windows are calibrated, and how many seeds are
 compared. `elsedu.reproduce` runs any of them in the same way. Tiers:
