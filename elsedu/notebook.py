@@ -1,4 +1,4 @@
-"""What the first cell of every chapter does: style, seed, device and the minutes to expect."""
+"""What the first cell of every chapter does: style, seed, device, minutes, and which images there are."""
 
 import sys
 
@@ -6,7 +6,7 @@ import torch
 
 from .figures import use_style
 
-__all__ = ["begin"]
+__all__ = ["begin", "real_or"]
 
 
 def begin(minutes: float, gpu_minutes: float | None = None) -> torch.device:
@@ -41,6 +41,37 @@ def begin(minutes: float, gpu_minutes: float | None = None) -> torch.device:
     expected = gpu_minutes if cuda and gpu_minutes else minutes
     print(f"Device: {name}. This chapter takes about {_in_words(expected)} to run.")
     return device
+
+
+def real_or(name, instead, *, size=None, limit=None):
+    """The real image set if its files are on this machine, else an embedded one; prints which it is.
+
+    Nothing is downloaded. So a chapter runs at once everywhere, and on the paper's data where they are.
+
+    Parameters
+    ----------
+    name : the set of the paper: "mnist", "fashion_mnist", "cifar10" or "celeba"
+    instead : an embedded set, e.g. "photos32"
+    size : of `elsedu.load`, for whichever it is
+    limit : at most so many images, drawn at random; None for all
+
+    Returns
+    -------
+    ImageSet
+    """
+    from elsedu.data import SOURCES, here, load
+
+    real = here(name)
+    chosen = name if real else instead
+    count = SOURCES[chosen].images
+    data = load(chosen, size=size, limit=limit if limit is not None and limit < count else None)
+    if real:
+        print(f"Images: {name}, {len(data):,} of them.")
+    else:
+        how = ("set ELSEDU_DATA to a folder with your copy" if name == "celeba"
+               else f"`elsedu data fetch {name}` downloads it once, or set ELSEDU_DATA to a folder with it")
+        print(f"Images: {instead}, {len(data):,} of them, because {name} is not on this machine ({how}).")
+    return data
 
 
 def _in_words(minutes):

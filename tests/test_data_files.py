@@ -416,3 +416,30 @@ def test_full_disk_leaves_no_half_written_cache(tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match="No space left"):
         assert len(elsedu.load("mnist", root=tmp_path)) == 20
     assert not cache_files()
+
+
+# -- what is on this machine --------------------------------------------------------------------------
+
+
+def test_here_looks_without_downloading(tmp_path, monkeypatch):
+    assert elsedu.data.here("digits") and not elsedu.data.here("mnist") and not elsedu.data.here("celeba")
+    write_idx(tmp_path / "mnist", count=12)
+    monkeypatch.setenv("ELSEDU_DATA", str(tmp_path))
+    assert elsedu.data.here("mnist") and not elsedu.data.here("mnist", "test") and not elsedu.data.here("cifar10")
+    monkeypatch.setenv("ELSEDU_DATA", str(tmp_path / "nowhere"))
+    assert not elsedu.data.here("mnist")
+    with pytest.raises(ValueError, match="cifar100"):
+        elsedu.data.here("cifar100")
+
+
+def test_a_chapter_takes_the_real_set_or_says_what_it_takes(tmp_path, monkeypatch, capsys):
+    from elsedu.notebook import real_or
+
+    assert real_or("mnist", "digits", size=8, limit=30).name == "digits"
+    said = capsys.readouterr().out
+    assert "digits, 30 of them" in said and "elsedu data fetch mnist" in said
+    write_idx(tmp_path / "mnist", count=12)
+    monkeypatch.setenv("ELSEDU_DATA", str(tmp_path))
+    assert real_or("mnist", "digits", size=8, limit=10).name == "mnist"
+    assert "mnist, 10 of them" in capsys.readouterr().out
+    assert "ELSEDU_DATA" not in capsys.readouterr().out

@@ -13,8 +13,8 @@ and `cache`.
 
 from .download import FileCheck, fetch, verify
 from .imageset import ImageSet
-from .loading import load
+from .loading import here, load
 from .pixels import resize, to_bytes, to_values
 from .sources import SOURCES
 
-__all__ = ["SOURCES", "FileCheck", "ImageSet", "fetch", "load", "resize", "to_bytes", "to_values", "verify"]
+__all__ = ["SOURCES", "FileCheck", "ImageSet", "fetch", "here", "load", "resize", "to_bytes", "to_values", "verify"]

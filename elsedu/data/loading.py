@@ -12,7 +12,7 @@ import torch
 
 from . import celeba, cifar, embedded, idx
 from .cache import decoded
-from .download import CELEBA_HELP, fetch
+from .download import CELEBA_HELP, download_folder, fetch
 from .imageset import ImageSet
 from .pixels import resize, to_values
 from .sources import known
@@ -131,6 +131,19 @@ def find(name: str, split: str, folders: list[Path]):
     """The files of a set in the first folder that has them: paths, for celeba one path, or None."""
     look = {"cifar10": cifar.find, "celeba": celeba.find}.get(name, idx.find)
     return next((found for folder in folders if (found := look(folder, split))), None)
+
+
+def here(name: str, split: str = "train") -> bool:
+    """Whether `load(name, split=split)` finds its files on this machine, without a download.
+
+    Looked at are ELSEDU_DATA if it is set, else the cache of downloads; embedded sets are always here.
+    The files are not opened. ValueError for an unknown name.
+    """
+    if known(name).embedded:
+        return True
+    chosen = os.environ.get("ELSEDU_DATA")
+    folders = bases(Path(chosen).expanduser(), name) if chosen else [download_folder(name)]
+    return find(name, split, folders) is not None
 
 
 def _official(name: str, split: str, root, size: int):
