@@ -76,10 +76,13 @@ class Experiment:
     @property
     def stem(self):
         """File name of its results, without ending: name, name.laptop, name.full-w96, ..."""
+        return self._named(self.name)
+
+    def _named(self, name):
         changed = "".join(f"-{key[0]}{value}" for key, value in sorted(self.changes.items()))
         if self.tier == "laptop":
-            return f"{self.name}.laptop{changed}"
-        return f"{self.name}.{self.tier}{changed}" if changed else self.name
+            return f"{name}.laptop{changed}"
+        return f"{name}.{self.tier}{changed}" if changed else name
 
     @property
     def paper(self):
@@ -117,10 +120,25 @@ class Experiment:
                 settings = dataclasses.replace(settings, steps=max(1, round(epochs * images / settings.batch)))
             if width is not None:
                 network["width"] = width
-            name = recipe.name + "".join(f"-{key[0]}{value}" for key, value in sorted(changes.items()))
+            name = entry._named(recipe.name.partition(".")[0])
             return dataclasses.replace(recipe, name=name, data_options=options, network=network, settings=settings)
 
         return dataclasses.replace(entry, recipe=altered(entry.recipe), second=altered(entry.second))
+
+
+def from_stem(stem):
+    """The experiment whose files have this stem ("cifar10-resnet-zero.full-e10-w96"); ValueError if there is none.
+
+    >>> import elsedu
+    >>> elsedu.experiments.from_stem("cifar10-resnet-zero.full-w96").recipe.network["width"]
+    96
+    """
+    name, _, rest = stem.partition(".")
+    tier, *marks = rest.split("-") if rest else ["full" if name in PAPER else "embedded"]
+    keys = {"e": "epochs", "n": "limit_images", "w": "width"}
+    if not all(mark[:1] in keys and mark[1:].isdigit() for mark in marks):
+        raise ValueError(f"{stem!r} is not the stem of an experiment, such as cifar10-resnet-zero.full-e10-w96")
+    return experiment(name, tier).changed(**{keys[mark[0]]: int(mark[1:]) for mark in marks})
 
 
 def _network(kind, padding, width, classes, time_scale):
@@ -159,7 +177,9 @@ def _row(name, tier):
     return Experiment(
         name, tier, recipe, calibration={"samples": 8 if tier == "laptop" else 10, "windows": windows},
         scales_from="cifar10-resnet-zero" if padding == "attention" else None,
-        seeds=50 if tier == "laptop" else 100, paper_row=name)
+        seeds=50 if tier == "laptop" else 100, paper_row=name,
+        # the CPU computes up to 16 images of one class together: a small batch of ten classes would waste that
+        batch=50 if classes else 25)
 
 
 _EMBEDDED_PAPER = {"mnist16-resnet-zero": "mnist-resnet-zero", "mnist16-resnet-circular": "mnist-resnet-circular",
