@@ -189,7 +189,8 @@ def test_the_papers_rows():
     assert row.recipe.settings.steps == round(300 * 50000 / 128)
     changed = row.changed(width=96, limit_images=1280, epochs=10, seeds=20)
     assert changed.stem == "cifar10-resnet-zero.full-e10-n1280-w96" and changed.seeds == 20
-    assert changed.recipe.network["width"] == 96 and changed.recipe.settings.steps == 100
+    assert changed.recipe.network["width"] == 96 and changed.recipe.settings.steps == 10 * 1280 // 64
+    assert changed.recipe.settings.lr_schedule == "short"     # the paper's rates belong to its 300 epochs
     assert changed.recipe.data_options["limit"] == 1280
     assert set(experiments.names("embedded")) >= {"digits-resnet-zero", "mnist16-unet-zero"}
 
