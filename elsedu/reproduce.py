@@ -9,7 +9,6 @@ overwritten. The result is <output>/<stem>.json, with the pictures in <stem>.npz
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from elsedu.comparison import Plan
 from elsedu.experiments import Experiment, experiment
 from elsedu.pieces import Pieces, difference
 from elsedu.progress import progress_wanted
+from elsedu.publishing import publish
 from elsedu.results_table import METRICS, cells, html, markdown, plain, rows
 from elsedu.scales import ScaleSchedule
 
@@ -242,26 +242,6 @@ class _Job:
         if self.entry.recipe.data == "celeba":
             return []
         return [name for name in images if name not in ("is", "es")]
-
-
-def publish(name, tier=None, output="reproduced", **changes):
-    """Copy a finished experiment's result and windows into the package, where the book reads them.
-
-    Returns the files written. FileNotFoundError if it is not finished.
-    """
-    entry = experiment(name, tier).changed(**changes)
-    here, output = Path(__file__).parent, Path(output)
-    copies = {output / f"{entry.stem}.json": here / "results", output / f"{entry.stem}.npz": here / "results"}
-    copies |= {output / entry.stem / f"{entry.stem}.{m}.json": here / "scales" for m in ("els", "ls")}
-    written = []
-    for source, target in copies.items():
-        if not source.exists():
-            if source.suffix == ".npz":
-                continue
-            raise FileNotFoundError(f"there is no {source}: run `elsedu reproduce {name}` first")
-        target.mkdir(exist_ok=True)
-        written.append(Path(shutil.copyfile(source, target / source.name)))
-    return written
 
 
 def table(folder=None, steps=150, metric="pearson_r", missing=True):

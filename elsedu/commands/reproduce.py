@@ -24,7 +24,8 @@ def reproduce(
     seeds: Annotated[int | None, Option(help="How many of the test seeds.")] = None,
     minutes: Annotated[float | None, Option(help="Stop training after so long; the next run goes on.")] = None,
     device: Annotated[str, Option(help="cpu, cuda, ...; auto: cuda where there is one.")] = "auto",
-    publish: Annotated[bool, Option("--publish", help="Then copy result and windows into the package.")] = False,
+    publish: Annotated[bool, Option("--publish", help="Then copy the result into the package.")] = False,
+    weights: Annotated[bool, Option(help="Publish the weights too, at most 5 MB.")] = True,
     backend: Annotated[str, Option(help="auto, definition, torch, native or triton.")] = "auto",
 ):
     """Run an experiment in stages that resume, or print the table."""
@@ -50,5 +51,5 @@ def reproduce(
                         device=_device(device), **changes)
     print(result or "not finished: run the same command again")
     if publish and result:
-        for path in stages.publish(name, tier, output, **changes):
+        for path in stages.publish(name, tier, output, weights=weights, **changes):
             print(path)

@@ -22,12 +22,14 @@ def train(
     threads: Annotated[int | None, Option(help="CPU threads. Default: torch's.")] = None,
 ):
     """Train a network by its recipe. Killed at any moment, the same command goes on where it was."""
+    from elsedu import experiments
     from elsedu.training.recipes import recipe, recipes
 
     if listing:
-        for entry in recipes().values():
+        rows = [recipe(row + tier) for tier in (".laptop", "") for row in experiments.PAPER]
+        for entry in [*recipes().values(), *rows]:
             kind, settings = entry.network, entry.settings
-            print(f"{entry.name:26} {entry.data:8} {kind['kind']} of width {kind['width']}, "
+            print(f"{entry.name:32} {entry.data:13} {kind['kind']} of width {kind['width']}, "
                   f"{settings.steps:,} steps of {settings.batch} images")
         return
     if name is None:

@@ -48,6 +48,8 @@ def card(network: Network) -> str:
         f"{'s' if known['threads'] > 1 else ''}, torch {known['versions']['torch']})",
         f"- **Loss** (mean over the last 5 % of the steps): {known['loss']:.4f}",
         f"- **Commit**: {known['commit'] or 'unknown'}",
+        *([f"- **Stored** in {known['stored']['precision']}; it was measured in float32, with weights of hash "
+           f"`{known['stored']['weights_hash']}`, and draws the same images"] if "stored" in known else []),
         "",
         "Again from scratch:",
         "",

@@ -18,6 +18,7 @@ from safetensors.torch import save as to_bytes
 from elsedu.networks.base import Network
 from elsedu.networks.resnet import ResNet
 from elsedu.networks.unet import UNet
+from elsedu.records import weights_hash
 from elsedu.training.checkpoint import write_atomically
 
 FORMAT = "elsedu-network-1"
@@ -47,16 +48,64 @@ def save(network: Network, path, provenance: dict | None = None, dtype: torch.dt
     provenance : dict for JSON, default `network.provenance`
     dtype : storage type of the weights, default as they are; torch.float16 halves the file
     """
+    write_atomically(Path(path), _content(network, network.provenance if provenance is None else provenance, dtype))
+    return Path(path)
+
+
+def _content(network, provenance, dtype=None) -> bytes:
     if network.kind not in KINDS:
         raise ValueError(f"{network.name} is of kind {network.kind!r}, which cannot be written here; "
                          f"known: {', '.join(sorted(KINDS))}")
-    provenance = network.provenance if provenance is None else provenance
     tensors = {name: value.detach().cpu().to(dtype or value.dtype).contiguous()
                for name, value in network.state_dict().items()}
     metadata = {"format": FORMAT, "name": network.name, "config": json.dumps(network.config),
                 "provenance": json.dumps(provenance)}
-    write_atomically(Path(path), to_bytes(tensors, metadata=metadata))
-    return Path(path)
+    return to_bytes(tensors, metadata=metadata)
+
+
+def compact(network: Network, content: bytes, limit: int):
+    """(bytes of a weights file of at most `limit` bytes, the network it holds), in half precision only if need be.
+
+    content : the file as it is, kept if it is small enough. Otherwise the weights are rounded to float16,
+    and the rounded network must draw the same images (`half_precision_agreement` at least .9999). The file
+    then says so in its provenance, with the hash of the weights as they were measured. ValueError if it is
+    still too large, or if the images change.
+    """
+    if len(content) <= limit:
+        return content, network
+    provenance = {**network.provenance, "stored": {"precision": "float16", "weights_hash": weights_hash(network)}}
+    small = _content(network, provenance, torch.float16)
+    if len(small) > limit:
+        raise ValueError(f"the weights take {len(content) / 2**20:.1f} MB, in half precision "
+                         f"{len(small) / 2**20:.1f} MB; at most {limit / 2**20:g} MB are shipped")
+    rounded = in_half_precision(network)
+    agreement = half_precision_agreement(network, rounded)
+    if not agreement >= 0.9999:
+        raise ValueError(f"in half precision the network draws other images (pearson_r {agreement:.5f}), and in "
+                         f"float32 its weights take {len(content) / 2**20:.1f} MB; at most {limit / 2**20:g} MB "
+                         "are shipped")
+    rounded.provenance = provenance
+    return small, rounded
+
+
+def in_half_precision(network: Network) -> Network:
+    """A copy whose weights are rounded to float16 (and stay float32 tensors), on the CPU."""
+    rounded = build(network.config)
+    rounded.load_state_dict({name: value.detach().cpu().half() for name, value in network.state_dict().items()})
+    rounded.name, rounded.provenance = network.name, network.provenance
+    return rounded.eval()
+
+
+def half_precision_agreement(network: Network, rounded: Network, samples: int = 4, steps: int = 20) -> float:
+    """The lowest pearson_r between images that the two draw from the same noise."""
+    from elsedu import metrics, sampling, seeds
+
+    index = range(samples)
+    noise = seeds.noise("calibration", index, network.image_shape)
+    labels = seeds.labels(index, network.classes) if network.label_required else None
+    images = [sampling.sample(one, noise.to(next(one.parameters()).device), steps, labels).cpu()
+              for one in (network, rounded)]
+    return float(metrics.pearson_r(*images).min())
 
 
 def _read(path: Path):

@@ -75,8 +75,17 @@ def recipes() -> dict[str, Recipe]:
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe of that name; ValueError that lists the known ones."""
+    """The recipe of that name: one of `recipes()`, or a row of the paper ("mnist-resnet-zero.laptop").
+
+    ValueError lists the known ones.
+    """
+    from elsedu import experiments  # which are made of recipes
+
     known = recipes()
-    if name not in known:
-        raise ValueError(f"no recipe for {name!r}; known: {', '.join(sorted(known))}")
-    return known[name]
+    if name in known:
+        return known[name]
+    try:
+        return experiments.from_stem(name).recipe
+    except ValueError as error:
+        raise ValueError(f"no recipe for {name!r}; known: {', '.join(sorted(known))}, and the paper's rows, "
+                         f"{', '.join(experiments.PAPER)}, also with .laptop behind") from error
