@@ -1,0 +1,182 @@
+"""Other denoisers against the same network and the same noise (chapter "Other denoisers").
+
+    python -m elsedu.studies_denoisers mnist16-resnet-zero
+    python -m elsedu.studies_denoisers halves
+
+The first compares the denoisers of `elsedu.other_denoisers` with a shipped network, seed by seed, and takes
+what was measured of IS, LS, ELS, Wiener and the ceiling on the very same seeds from the stored comparison.
+Every free parameter is chosen on images 0, 1, ... of the stream "calibration" and judged on "test":
+
+smoothed     the spread, by the median r with the network's samples
+patches      one window a step, along the network's reverse process, as for ELS and LS
+covariance   the threshold, by the median r
+edge         the number of effective patches to keep, by the median r
+
+The second asks the question of Kadkhodaie et al. (2024) of machines: how alike are two that were built from
+disjoint parts of the data (chapter "Open questions")?
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from elsedu import metrics, records, results_table, seeds
+from elsedu.calibration import choose, methods
+from elsedu.comparison import border_of, statistics
+from elsedu.comparison.measurement import METRICS
+from elsedu.machines import EquivariantLocalScore, IdealScore, LocalScore
+from elsedu.other_denoisers import CovarianceMasks, EdgeScore, PatchPosterior, SmoothedScore
+from elsedu.sampling import ddim, sample
+from elsedu.scales import ScaleSchedule, calibrated
+from elsedu.wiener import WienerScore
+
+TUNED = {"smoothed": (SmoothedScore, (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4)),
+         "covariance": (CovarianceMasks, (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)),
+         "edge": (EdgeScore, (2, 5, 12, 30))}
+SIDES = (1, 3, 5, 7, 9, 11, 13, 15)
+STORED = ("els", "ls", "is", "wiener", "ceiling")
+SIZES = (100, 200, 400, 800, 1600, 2500)
+
+
+def patch_windows(network, data, sides, index, steps=20):
+    """ScaleSchedule for `PatchPosterior`: along the network's reverse process, most alike by the cosine."""
+    noise, table = seeds.noise("calibration", seeds.as_index(index), data.shape), []
+    machines = [PatchPosterior(data, side, schedule=network.schedule) for side in sides]
+    for t, x, x0 in ddim(network, noise, steps):
+        if t == 0:
+            break
+        target = network.schedule.score_from_x0(x, x0, t)
+        table.append(torch.stack([methods.similarity(m.score(x, t), target, "cosine") for m in machines], -1))
+    table = torch.stack(table[::-1], 1).numpy()
+    return ScaleSchedule(choose(table, sides, "median", False), network.schedule)
+
+
+def tune(network, data, kind, values, index, steps=20, network_steps=150):
+    """(the best value, {value: median r}): the denoiser's samples against the network's."""
+    noise = seeds.noise("calibration", seeds.as_index(index), data.shape)
+    target = sample(network, noise, network_steps)
+    found = {value: statistics.median(metrics.pearson_r(
+        sample(kind(data, value, schedule=network.schedule), noise, steps), target))["median"] for value in values}
+    return max(found, key=found.get), found
+
+
+def judge(network, data, denoisers, index, steps=20, network_steps=(20, 150), note=print):
+    """{"agreement", "per_seed", "nearest_distance", "forced", "seconds"} of {name: denoiser} on test seeds.
+
+    The first three as in a comparison (elsedu/results/README.md). forced: median r over seeds at each time,
+    on the network's own noisy images. seconds: processor time of the reverse processes.
+    """
+    noise = seeds.noise("test", seeds.as_index(index), data.shape)
+    targets = {str(count): sample(network, noise, count) for count in network_steps}
+    walk = [(t, x, x0) for t, x, x0 in ddim(network, noise, steps) if t > 0]
+    block = {key: {} for key in ("agreement", "per_seed", "nearest_distance", "forced", "seconds")}
+    for name, denoiser in denoisers.items():
+        start = time.process_time()
+        images = sample(denoiser, noise, steps)
+        block["seconds"][name] = time.process_time() - start
+        for count, target in targets.items():
+            found = metrics.summary(images, target)
+            block["agreement"].setdefault(count, {})[name] = {m: statistics.median(found[m]) for m in METRICS}
+            block["per_seed"].setdefault(count, {})[name] = {m: found[m].tolist() for m in METRICS}
+        distance = metrics.nearest(data.images, images)[1] / np.sqrt(data.images[0].numel())
+        block["nearest_distance"][name] = statistics.median(distance)
+        block["forced"][name] = [float(metrics.pearson_r(denoiser.denoise(x, t), x0).median()) for t, x, x0 in walk]
+        note(f"{name}: {block['seconds'][name]:.0f} s")
+    block["forced"] = {"t": [t for t, _, _ in walk], **block["forced"]}
+    return block
+
+
+def stored(network, data, index):
+    """The part of the shipped comparison that belongs to these seeds: (agreement, per_seed, nearest_distance)."""
+    record = records.read_json(results_table.FOLDER / f"{network.name}.json")
+    made = record["provenance"]
+    if (made["network"]["weights_hash"], made["data"]["hash"]) != (records.weights_hash(network), data.hash):
+        raise ValueError(f"the stored comparison of {network.name} is of other weights or data")
+    place = [made["seeds"]["index"].index(k) for k in index]
+    agreement, per_seed = {}, {}
+    for count, found in record["measured"]["per_seed"].items():
+        for name in STORED:
+            if name not in found:
+                continue
+            values = {m: [found[name][m][k] for k in place] for m in ("pearson_r", "determination")}
+            values["squared_pearson"] = [v**2 for v in values["pearson_r"]]
+            per_seed.setdefault(count, {})[name] = values
+            agreement.setdefault(count, {})[name] = {m: statistics.median(values[m]) for m in METRICS}
+    return agreement, per_seed
+
+
+def denoiser_study(network, data, index=range(50), tuning=range(10), sides=SIDES, tuned=TUNED, note=print):
+    """(measured, chosen): every denoiser tuned on "calibration", judged on "test", and the stored ones beside it."""
+    index, chosen, curves, denoisers = list(index), {}, {}, {}
+    windows = patch_windows(network, data, sides, tuning)
+    chosen["patches"], denoisers["patches"] = list(windows.windows), PatchPosterior(data, windows)
+    note(f"patches: {chosen['patches']}")
+    for name, (kind, values) in tuned.items():
+        chosen[name], curves[name] = tune(network, data, kind, values, tuning)
+        denoisers[name] = kind(data, chosen[name], schedule=network.schedule)
+        note(f"{name}: {curves[name]}")
+    block = judge(network, data, denoisers, index, note=note)
+    agreement, per_seed = stored(network, data, index)
+    for count in block["agreement"]:
+        block["agreement"][count] = agreement[count] | block["agreement"][count]
+        block["per_seed"][count] = per_seed[count] | block["per_seed"][count]
+    curves = {name: {"value": list(found), "r": list(found.values())} for name, found in curves.items()}
+    return {"seeds": len(index), "tuning": curves, **block}, chosen
+
+
+def halves_study(data, scales, sizes=SIZES, index=range(20), steps=20, note=print):
+    """{"sizes", "els": [...], "ls", "is", "wiener"}: median r of samples from two disjoint sets of each size.
+
+    Also "<name>_nearest": the root mean squared distance from the first machine's samples to its own images.
+    """
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seeds.seed_of("denoising", 0)))
+    noise = seeds.noise("test", list(index), data.shape)
+    makers = {"els": lambda d: EquivariantLocalScore(d, scales), "ls": lambda d: LocalScore(d, scales),
+              "is": IdealScore, "wiener": WienerScore}
+    found = {"sizes": list(sizes)} | {key: [] for name in makers for key in (name, f"{name}_nearest")}
+    for size in sizes:
+        parts = [data.take(order[:size]), data.take(order[size:2 * size])]
+        for name, make in makers.items():
+            one, two = (sample(make(part), noise, steps) for part in parts)
+            found[name].append(statistics.median(metrics.pearson_r(one, two)))
+            distance = metrics.nearest(parts[0].images, one)[1] / np.sqrt(one[0].numel())
+            found[f"{name}_nearest"].append(statistics.median(distance))
+        note(f"{size}: {[round(found[name][-1]['median'], 3) for name in makers]}")
+    return found
+
+
+def main(arguments):
+    """`python -m elsedu.studies_denoisers NAME|halves [FOLDER]`: write FOLDER/denoisers-<name>.json (halves-...)."""
+    from elsedu import networks
+    from elsedu.experiments import experiment
+
+    name, folder = arguments[0], Path(arguments[1] if len(arguments) > 1 else "reproduced")
+    records.check_writable(folder)
+    of = "mnist16-resnet-zero" if name == "halves" else name
+    network, data, start = networks.network(of), experiment(of).recipe.load_data(), time.perf_counter()
+    provenance = {"network": {"name": of, "weights_hash": records.weights_hash(network)},
+                  "data": {"name": data.name, "hash": data.hash, "images": len(data)}, "border": border_of(network)}
+    if name == "halves":
+        scales = calibrated(of)
+        measured = halves_study(data, scales)
+        provenance |= {"scales": list(scales.windows), "seeds": {"stream": "test", "index": list(range(20))}}
+        path = folder / f"halves-{of}.json"
+    else:
+        measured, chosen = denoiser_study(network, data)
+        provenance |= {"chosen": chosen, "seeds": {"test": list(range(50)), "calibration": list(range(10))},
+                       "steps": {"theory": 20, "network": [20, 150]}, "perturbations": 64,
+                       "edge windows": list(EdgeScore(data, 2).windows)}
+        path = folder / f"denoisers-{of}.json"
+    provenance |= {"versions": records.versions(), "device": records.device_name(), "commit": records.commit(),
+                   "minutes": round((time.perf_counter() - start) / 60, 1)}
+    records.write_json(path, {"measured": records.rounded(measured), "provenance": provenance})
+
+
+if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    main(sys.argv[1:])
