@@ -13,20 +13,29 @@ from elsedu.posterior import choose_backend, finish, partial_posterior
 from elsedu.posterior.state import with_image_index
 from elsedu.scales import ScaleSchedule
 
+# Centres of tied patches that differ by less count as the same: 8-bit pixels are at least 2/255 = .0078 apart.
+_SAME_CENTRE = 1e-3
 
-def provenance(machine, image, t=None, label=None):
+
+def provenance(machine, image, t=None, label=None, return_tied=False):
     """Which training patch each pixel comes from: (H, W, 3) int64 with image, row, column of the heaviest one.
 
     image: (C, H, W), or a batch (B, C, H, W) for (B, H, W, 3). t=None: the limit sigma -> 0, where the
     heaviest patch is the nearest one (a machine with a ScaleSchedule then uses its last, smallest-t
     window); otherwise the posterior of the noisy image x_t = `image` at time t.
+
+    return_tied: also return bool (H, W), or (B, H, W): where another patch is as heavy. The source is then
+    only the first of many, and says nothing about where the pixel came from; pictures show it gray.
     """
     batch = _as_batch(machine, image)
     if t is None:
-        source, _ = _nearest_patch(machine, batch, label)
+        source, tied = _nearest_patch(machine, batch, label)
     else:
-        source = machine.posterior(batch, t, label=label, fields=("source",)).source
-    return source[0] if image.ndim == 3 else source
+        post = machine.posterior(batch, t, label=label, fields=("source",))
+        source, tied = post.source, post.tied
+    if image.ndim == 3:
+        source, tied = source[0], tied[0]
+    return (source, tied) if return_tied else source
 
 
 def patch_colours(machine, source):
@@ -37,20 +46,21 @@ def patch_colours(machine, source):
 
 
 def is_locally_consistent(machine, image, tol=1e-3, label=None):
-    """Where the image obeys theorem 4.1: bool (H, W), or (B, H, W) for a batch.
+    """Where the image is locally consistent (def-locally-consistent): bool (H, W), or (B, H, W) for a batch.
 
-    True where every channel is within `tol` of the centre of the nearest training patch (in case of a tie:
-    of the mean centre of the tied patches). Distances are taken in float64.
+    True where every channel is within `tol` of the centre of the nearest training patch, and all patches
+    that are equally near have this same centre. Nearest patches with different centres are excluded by the
+    assumptions of the theorem on mosaics: there the belief has no limit that the image alone decides, and
+    neither one of the centres nor their mean is an output that a machine draws with positive probability.
+    Distances are taken in float64.
     """
     if not (isinstance(tol, (int, float)) and tol >= 0):
         raise ValueError(f"tol must be a number of at least 0, got {tol!r}")
     batch = _as_batch(machine, image)
     source, tied = _nearest_patch(machine, batch, label)
     same = (patch_colours(machine, source).double() - batch.double()).abs().amax(1) <= tol
-    if bool((tied & ~same).any()):
-        # several nearest patches: accept the mean of their centres, the limit of the softmax
-        mean = _limit(machine, batch, label)
-        same |= tied & ((mean - batch.double()).abs().amax(1) <= tol)
+    if bool((tied & same).any()):
+        same &= ~tied | _one_centre(machine, batch, label)
     return same[0] if image.ndim == 3 else same
 
 
@@ -89,9 +99,18 @@ def _nearest_patch(machine, batch, label):
     return torch.cat([p.source for p in posts]), torch.cat([p.tied for p in posts])
 
 
-def _limit(machine, batch, label):
-    """The posterior mean as sigma -> 0: at this sigma a patch further by 1e-6 in squared distance weighs nothing."""
-    return torch.cat([s.v / s.s.unsqueeze(1) for s in _hard(machine, batch, label, 1e-4, ("mean",))])
+def _one_centre(machine, batch, label):
+    """Where all nearest patches have the same centre, (B, H, W) bool.
+
+    At this sigma a patch further by 1e-6 in squared distance weighs nothing, so s counts the nearest patches, and
+    no centre is further from their mean than the root of (number of patches) x (variance of the centres).
+    """
+    spread = []
+    for state in _hard(machine, batch, label, 1e-4, ("mean", "variance")):
+        count = state.s.unsqueeze(1)
+        variance = (state.v2 / count - (state.v / count) ** 2).clamp_min(0)
+        spread.append((count * variance).amax(1))
+    return torch.cat(spread) <= _SAME_CENTRE**2
 
 
 __all__ = ["is_locally_consistent", "patch_colours", "provenance"]

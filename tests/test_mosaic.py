@@ -1,11 +1,12 @@
 """Local consistency and provenance: the theorem on mosaics, checked on machines small enough to solve by hand."""
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from support import random_images, rng
 
 import elsedu
-from elsedu import mosaic
+from elsedu import figures, mosaic
 
 
 @pytest.fixture(scope="module")
@@ -78,19 +79,52 @@ def test_batches_times_and_labels():
     labelled = mosaic.provenance(m, batch, label=1)
     assert labelled[..., 0].min() >= 3
     at_time = mosaic.provenance(m, batch, t=0.5)
-    assert torch.equal(at_time, m.posterior(batch, 0.5).source)
+    post = m.posterior(batch, 0.5)
+    assert torch.equal(at_time, post.source)
+    source, tied = mosaic.provenance(m, batch, t=0.5, return_tied=True)
+    assert torch.equal(source, post.source) and torch.equal(tied, post.tied)
 
 
-def test_ties_accept_the_mean_of_the_tied_centres():
-    a = torch.zeros(1, 1, 5, 5)
-    b = a.clone()
-    b[..., 2, 2] = 1.0
-    m = elsedu.LocalScore(torch.cat([a, b]), 1)
-    halfway = a[0].clone()
-    halfway[0, 2, 2] = 0.5  # as far from 0 as from 1
-    assert bool(mosaic.is_locally_consistent(m, halfway).all())
-    halfway[0, 2, 2] = 0.4
-    assert not bool(mosaic.is_locally_consistent(m, halfway)[2, 2])
+def test_ties_with_one_centre_are_consistent():
+    """Many equal patches, as on black ground: the source is one of many, the centre is not in doubt."""
+    image = random_images(1, 1, 6, 6)
+    twice = torch.cat([image, image])
+    for m in (elsedu.LocalScore(twice, 3), elsedu.EquivariantLocalScore(twice, 3)):
+        source, tied = mosaic.provenance(m, image[0], return_tied=True)
+        assert bool(tied.all()) and torch.equal(mosaic.patch_colours(m, source), image[0])
+        assert bool(mosaic.is_locally_consistent(m, image[0]).all())
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_ties_between_different_centres_are_not_consistent(value):
+    """Neither one of the tied centres nor their mean: the theorem asks that all nearest patches agree."""
+    a, b = torch.zeros(1, 1, 5, 5), torch.zeros(1, 1, 5, 5)
+    a[..., 2, 2], b[..., 2, 1] = 1.0, 1.0           # two patches at (2, 2): centre 1, or left neighbour 1
+    m = elsedu.LocalScore(torch.cat([a, b]), 3)
+    image = torch.zeros(1, 5, 5)
+    image[0, 2, 1] = image[0, 2, 2] = value          # as far from the one as from the other
+    source, tied = mosaic.provenance(m, image, return_tied=True)
+    assert bool(tied[2, 2]) and source[2, 2].tolist() == [0, 2, 2]
+    assert not bool(mosaic.is_locally_consistent(m, image)[2, 2])
+
+
+def test_a_tie_is_found_among_many():
+    """One patch of a thousand has another centre."""
+    many = torch.full((1000, 1, 1, 1), -1.0)
+    many[500] = 0.5
+    m = elsedu.LocalScore(many, 1)
+    middle = torch.full((1, 1, 1), -0.25)            # as far from -1 as from .5
+    assert bool(mosaic.provenance(m, middle, return_tied=True)[1])
+    assert not bool(mosaic.is_locally_consistent(m, middle, tol=1))
+    assert bool(mosaic.is_locally_consistent(m, torch.full((1, 1, 1), -1.0)))
+
+
+def test_gray_is_as_far_from_black_as_from_white(toy):
+    """The mean of the two training images stays where it is under the flow, but no noise near it does."""
+    gray = torch.zeros(1, 8, 8)
+    assert not bool(mosaic.is_locally_consistent(toy, gray).any())
+    pushed = gray.double() + 1e-3
+    assert torch.allclose(elsedu.sample(toy, pushed[None], 50), torch.ones(1, 1, 8, 8, dtype=torch.float64))
 
 
 def test_bad_input():
@@ -101,3 +135,27 @@ def test_bad_input():
         mosaic.is_locally_consistent(m, torch.zeros(1, 6, 6), tol=-1)
     with pytest.raises(ValueError, match="expected"):
         mosaic.is_locally_consistent(m, torch.zeros(1, 7, 6))
+
+
+def test_tied_pixels_are_gray_and_belong_to_no_piece():
+    """Two training images, black on the left: there the source is a toss-up, on the right it is not."""
+    images = random_images(2, 1, 4, 6)
+    images[..., :3] = -1.0
+    m = elsedu.LocalScore(images, 1)
+    source, tied = mosaic.provenance(m, images[1], return_tied=True)
+    assert bool(tied[:, :3].all()) and not bool(tied[:, 3:].any())
+    assert bool((source[:, :3, 0] == 0).all()) and bool((source[:, 3:, 0] == 1).all())  # 0 is only the first of two
+    assert figures.count_pieces(source) == 2 and figures.count_pieces(source, tied) == 1
+    assert figures.count_pieces(source, torch.ones(4, 6, dtype=torch.bool)) == 0
+    fig = figures.provenance(images[1], source, images, top=2, tied=tied)
+    pieces, *sources = fig.axes[1:]
+    picture = pieces.images[0].get_array()
+    assert (abs(picture[:, :3] - picture[0, 0]) < 1e-9).all()
+    assert [ax.get_title() for ax in sources] == ["100 %"]
+    assert any("equally" in text.get_text() for text in pieces.texts) and pieces.get_title() == "its 1 piece"
+    assert len(pieces.collections[0].get_segments()) == 4  # only between the gray part and the piece
+    plain = figures.provenance(images[1], source, images, top=2)
+    assert len(plain.axes[1].texts) == 0
+    with pytest.raises(ValueError, match="tied as bool"):
+        figures.count_pieces(source, tied[:2])
+    plt.close("all")

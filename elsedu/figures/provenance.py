@@ -1,7 +1,9 @@
 """Provenance: which training patch each pixel of a generated image came from.
 
 Drawn from the posterior's ``source`` map, (H,W,3) integers (image, row, column). Neighbouring pixels whose
-sources are neighbours in the same training image form one piece of the mosaic.
+sources are neighbours in the same training image form one piece of the mosaic. Where several patches are equally
+near (the posterior's ``tied``, as on black ground), the source is one of many: such pixels are gray and belong to
+no piece.
 """
 
 import matplotlib.pyplot as plt
@@ -18,34 +20,49 @@ __all__ = ["count_pieces", "mosaic_map", "outline_pieces", "provenance"]
 
 # Okabe and Ito's colours and lighter and darker relatives: one a training image, in order of its share.
 _PIECES = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8b5a2b", "#6a51a3"]
-_REST = "#b8c0c8"
+_REST = "#f2e6c9"
+TIED = "#7f858c"
 
 
-def _keys(source):
-    """(H,W,3) integers: training image, row shift and column shift of each pixel."""
+def _keys(source, tied=None):
+    """(H,W,3) integers: training image, row shift and column shift of each pixel; -1, 0, 0 where tied."""
     source = np.asarray(torch.as_tensor(source).cpu())
     if source.ndim != 3 or source.shape[-1] != 3:
         raise ValueError(f"expected a source map of shape (H,W,3), got {source.shape}")
     keys = source.astype(np.int64).copy()
     keys[..., 1] -= np.arange(source.shape[0])[:, None]
     keys[..., 2] -= np.arange(source.shape[1])[None, :]
+    keys[~_known(source, tied)] = -1, 0, 0
     return keys
 
 
-def count_pieces(source) -> int:
+def _known(source, tied):
+    """(H,W) bool: the pixels whose source is the only one."""
+    if tied is None:
+        return np.ones(source.shape[:2], dtype=bool)
+    tied = np.asarray(torch.as_tensor(tied).cpu())
+    if tied.shape != source.shape[:2] or tied.dtype != bool:
+        raise ValueError(f"expected tied as bool of shape {source.shape[:2]}, got {tied.dtype} of {tied.shape}")
+    return ~tied
+
+
+def count_pieces(source, tied=None) -> int:
     """The number of pieces of the mosaic: connected pixels copied from one image with one shift.
 
     Parameters
     ----------
     source : tensor or array
         (H,W,3) integers: image, row, column.
+    tied : tensor or array, optional
+        (H,W) bool: pixels for which several patches are equally near. They belong to no piece.
 
     Returns
     -------
     int
-        At least 1, at most H times W.
+        At most H times W; at least 1, unless all pixels are tied.
     """
-    return int(_pieces(_keys(source)).max()) + 1
+    keys = _keys(source, tied)
+    return len(np.unique(_pieces(keys)[keys[..., 0] >= 0]))
 
 
 def _pieces(keys):
@@ -68,16 +85,17 @@ def _pieces(keys):
     return piece
 
 
-def _colors(source, top):
-    """{training image: colour} for the `top` images that give most pixels, most first."""
-    images, counts = np.unique(np.asarray(torch.as_tensor(source).cpu())[..., 0], return_counts=True)
+def _colors(source, top, tied=None):
+    """{training image: colour} for the `top` images that give most pixels, most first; tied pixels do not count."""
+    source = np.asarray(torch.as_tensor(source).cpu())
+    images, counts = np.unique(source[_known(source, tied)][..., 0], return_counts=True)
     order = images[np.argsort(-counts, kind="stable")][:top]
     return {int(image): _PIECES[k % len(_PIECES)] for k, image in enumerate(order)}
 
 
-def outline_pieces(ax: Axes, source, color: str = "white", linewidth: float = 1.0) -> None:
-    """Draw lines between pixels that belong to different pieces of the mosaic."""
-    keys = _keys(source)
+def outline_pieces(ax: Axes, source, color: str = "white", linewidth: float = 1.0, tied=None) -> None:
+    """Draw lines between pixels that belong to different pieces of the mosaic, none between two tied pixels."""
+    keys = _keys(source, tied)
     down = (keys[1:] != keys[:-1]).any(-1)
     right = (keys[:, 1:] != keys[:, :-1]).any(-1)
     lines = [[(x - 0.5, y + 0.5), (x + 0.5, y + 0.5)] for y, x in np.argwhere(down)]
@@ -85,7 +103,7 @@ def outline_pieces(ax: Axes, source, color: str = "white", linewidth: float = 1.
     ax.add_collection(LineCollection(lines, colors=color, linewidths=linewidth, capstyle="round"))
 
 
-def mosaic_map(ax: Axes, image, source, top: int = 8) -> dict:
+def mosaic_map(ax: Axes, image, source, top: int = 8, tied=None) -> dict:
     """Draw an image tinted by the training image that each pixel came from, with the pieces outlined.
 
     Parameters
@@ -97,25 +115,30 @@ def mosaic_map(ax: Axes, image, source, top: int = 8) -> dict:
     source : tensor
         (H,W,3) integers: image, row, column.
     top : int
-        How many training images get a colour of their own; the rest are gray.
+        How many training images get a colour of their own; the rest are pale.
+    tied : tensor, optional
+        (H,W) bool: pixels for which several patches are equally near; they are gray.
 
     Returns
     -------
     dict
-        {training image: colour}, the largest share first.
+        {training image: colour}, the largest share of the pixels that are not tied first.
     """
-    colors = _colors(source, top)
-    owner = np.asarray(torch.as_tensor(source).cpu())[..., 0]
+    colors = _colors(source, top, tied)
+    source = np.asarray(torch.as_tensor(source).cpu())
+    owner = source[..., 0]
     light = to_pixels(image)[0].astype(float).mean(-1, keepdims=True) / 255
     tint = np.array([[to_rgb(colors.get(int(o), _REST)) for o in row] for row in owner])
     # Dark pixels show the tint deep, bright ones almost white: both tint and image stay readable.
-    ax.imshow(np.clip(tint * (0.45 + 0.3 * light) + 0.5 * light**1.5, 0, 1), interpolation="nearest")
-    outline_pieces(ax, source)
+    shown = np.clip(tint * (0.45 + 0.3 * light) + 0.5 * light**1.5, 0, 1)
+    shown[~_known(source, tied)] = to_rgb(TIED)
+    ax.imshow(shown, interpolation="nearest")
+    outline_pieces(ax, source, tied=tied)
     ax.axis("off")
     return colors
 
 
-def provenance(image, source, training, top: int = 6) -> Figure:
+def provenance(image, source, training, top: int = 6, tied=None) -> Figure:
     """Draw an image, its mosaic, and the training images that gave most of its pixels.
 
     Parameters
@@ -128,6 +151,9 @@ def provenance(image, source, training, top: int = 6) -> Figure:
         (N,C,H,W), the training images that the source map counts in.
     top : int
         How many training images to show; the pixels used are outlined in their colour.
+    tied : tensor, optional
+        (H,W) bool, for instance from ``elsedu.mosaic.provenance(..., return_tied=True)``: pixels for which several
+        patches are equally near. They are gray, a line below the map says so, and no share counts them.
 
     Returns
     -------
@@ -146,14 +172,19 @@ def provenance(image, source, training, top: int = 6) -> Figure:
     shown.set_title("the sample")
     shown.axis("off")
     pieces = fig.add_subplot(grid[:, 2:4])
-    colors = mosaic_map(pieces, image, source, top)
-    pieces.set_title(f"its {count_pieces(source)} pieces")
+    colors = mosaic_map(pieces, image, source, top, tied)
+    number = count_pieces(source, tied)
+    pieces.set_title(f"its {number} piece{'s' * (number != 1)}")
+    known = _known(source, tied)
+    if not known.all():
+        pieces.text(0.5, -0.03, "gray: many patches fit equally", transform=pieces.transAxes, ha="center", va="top",
+                    fontsize=8.5)
     for k, (index, color) in enumerate(colors.items()):
         ax = fig.add_subplot(grid[k % 2, 4 + k // 2])
         ax.imshow(to_pixels(training[index])[0], interpolation="nearest")
-        used = {(int(r), int(c)) for i, r, c in source.reshape(-1, 3) if i == index}
+        used = {(int(r), int(c)) for i, r, c in source[known] if i == index}
         _outline_set(ax, used, color)
-        share = (source[..., 0] == index).mean()
+        share = (source[known][:, 0] == index).mean()
         ax.set_title(f"{100 * share:.0f} %", fontsize=8.5, color=color, loc="center", pad=3)
         ax.set(xticks=[], yticks=[])
         for spine in ax.spines.values():
