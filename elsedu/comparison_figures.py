@@ -6,9 +6,11 @@ Each function draws from what `Comparison.load` returns, so the book draws what 
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 
-from elsedu.figures import COLORS, heat, pair_grid, scatter, window_plot
+from elsedu.comparison.statistics import median
+from elsedu.figures import COLORS, INK, heat, pair_grid, scatter, window_plot
 
 TITLES = {"els": "ELS", "els_circular": "ELS, circular", "ls": "LS", "is": "IS", "es": "ES", "wiener": "Wiener",
           "ceiling": "second network", "nearest": "nearest training image"}
@@ -20,16 +22,45 @@ def _label(name):
     return f"network, {name.split('-')[1]} steps" if name.startswith("network-") else TITLES.get(name, name)
 
 
-def pictures(comparison, names=("network-150", "els", "ls", "is"), count=12):
+def as_images(comparison, name, index=None):
+    """Stored pictures as images (S, C, H, W) in [-1, 1], float64; index: which seeds (default: all).
+
+    ValueError for a name that is not there. The bytes were clipped: values outside [-1, 1] are lost.
+    """
+    if name not in comparison.images:
+        raise ValueError(f"no images called {name!r}; there are {', '.join(comparison.images) or 'none'}")
+    images = torch.from_numpy(comparison.images[name]).double() / 127.5 - 1
+    return images if index is None else images[list(index)]
+
+
+def pictures(comparison, names=("network-150", "els", "ls", "is"), count=12, index=None, titles=None):
     """The same seeds through network and machines, one row each: a Figure.
 
-    names: entries of comparison.images. ValueError for one that is not there.
+    names: entries of comparison.images. index: which seeds (default: the first `count`). titles: one a seed.
+    ValueError for a name that is not there.
     """
-    missing = [name for name in names if name not in comparison.images]
-    if missing:
-        raise ValueError(f"no images called {missing[0]!r}; there are {', '.join(comparison.images)}")
-    rows = [torch.from_numpy(comparison.images[name][:count]).double() / 127.5 - 1 for name in names]
-    return pair_grid(rows, labels=[_label(name) for name in names], columns=count)
+    index = range(min(count, len(comparison.images.get(names[0], range(count))))) if index is None else list(index)
+    rows = [as_images(comparison, name, index) for name in names]
+    return pair_grid(rows, labels=[_label(name) for name in names], titles=titles, columns=len(index))
+
+
+def strips(values, colors=None, ax=None, xlabel="correlation $r$ with the network's image"):
+    """One line of dots each: the values of all seeds, their median, and its 95 % interval: an Axes.
+
+    values: {label: numbers, one a seed}, drawn from top to bottom; those that are not finite are left out.
+    colors: {label: colour}; the others are grey.
+    """
+    ax = plt.subplots(figsize=(6.2, 0.6 + 0.36 * len(values)))[1] if ax is None else ax
+    shake = np.random.default_rng(0)
+    for row, (label, numbers) in enumerate(values.items()):
+        numbers = np.asarray(numbers, dtype=float)
+        numbers, color = numbers[np.isfinite(numbers)], (colors or {}).get(label, COLORS["IS"])
+        ax.scatter(numbers, row + shake.uniform(-0.22, 0.22, len(numbers)), s=7, color=color, alpha=0.45, linewidth=0)
+        found = median(numbers)
+        ax.plot([found["low"], found["high"]], [row, row], color=INK, linewidth=3, solid_capstyle="butt")
+        ax.plot([found["median"]] * 2, [row - 0.36, row + 0.36], color=INK, linewidth=1.6)
+    ax.set(yticks=range(len(values)), yticklabels=list(values), ylim=(len(values) - 0.5, -0.5), xlabel=xlabel)
+    return ax
 
 
 def agreement(comparison, steps="150", x="is", y="els", ax=None):

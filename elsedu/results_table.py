@@ -1,4 +1,9 @@
-"""The book's table: the paper's numbers beside ours, rendered from the results, never typed (chapter "Prediction")."""
+"""The book's table: the paper's numbers with ours beneath, rendered from the results, never typed.
+
+Chapter "Prediction". The table is grouped by the rows of the paper: first what the paper found, beneath it
+what was measured here, the tier nearest to the paper first. Ours that stand in for a row (digits of 16x16
+pixels for the paper's MNIST) say so by their own name, tier and size.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +12,13 @@ from pathlib import Path
 
 from elsedu import records
 from elsedu.comparison.measurement import METRICS
-from elsedu.experiments import PAPER, experiment, names
+from elsedu.experiments import PAPER, TIERS, experiment, names
 
 FOLDER = Path(__file__).parent / "results"
 COLUMNS = ("els", "els_circular", "ls", "is", "es", "wiener", "nearest", "ceiling")
 HEADS = {"els": "ELS", "els_circular": "ELS (torus)", "ls": "LS", "is": "IS", "es": "ES", "wiener": "Wiener",
          "nearest": "nearest", "ceiling": "ceiling", "above_is": "ELS > IS"}
+INDENT = "\u00a0\u00a0"     # no-break spaces: Markdown and HTML keep them
 
 
 def stored(folder=None):
@@ -26,16 +32,20 @@ def stored(folder=None):
 
 
 def rows(folder=None, steps=150, metric="pearson_r", missing=True):
-    """The table as a list of dicts, one an experiment and tier.
+    """The table as a list of dicts, one an experiment and tier, grouped by the paper's rows.
 
-    Each has "name", "tier", "seeds", "device", "training" (what is known of it), the median and interval of every
-    column that was measured, {"median", "low", "high", "undefined"} under its name, "above_is" {"share",
-    "low", "high"}, and "paper" {"els", "ls", "is", "above_is"} or None; the paper has no other metric than r.
-    missing: also rows of the paper that nobody has measured yet (their "seeds" is None).
+    Each has "name", "tier", "size" ("16x16"), "images" (training images), "changes" (to the declared settings),
+    "seeds", "device", "training" (what is known of it), "paper_row" (name of the row of the paper that it stands
+    beside, or None), the median and interval of every column that was measured, {"median", "low", "high",
+    "undefined"} under its name, "above_is" {"share", "low", "high"}, and "paper" {"els", "ls", "is", "above_is"}
+    or None; the paper has no other metric than r.
+
+    Order: what has no counterpart in the paper, then the paper's rows as it prints them; within a row full,
+    laptop, embedded. missing: also rows of the paper that nobody has measured yet (their "seeds" is None).
     """
     if metric not in METRICS:
         raise ValueError(f"unknown metric {metric!r}; known: {', '.join(METRICS)}")
-    table, seen = [], set()
+    table = []
     for stem, record in stored(folder).items():
         name, _, tier = stem.partition(".")
         if str(steps) not in record["measured"]["agreement"]:
@@ -43,72 +53,105 @@ def rows(folder=None, steps=150, metric="pearson_r", missing=True):
         agreement = record["measured"]["agreement"][str(steps)]
         provenance = record["provenance"]
         row = {"name": name, "tier": provenance.get("tier") or tier or "embedded",
-               "seeds": record["measured"]["seeds"], "device": provenance["device"],
-               "training": provenance.get("training"), "paper": _paper(name, steps) if metric == "pearson_r" else None}
+               "size": "x".join(map(str, provenance["data"]["shape"][1:])), "images": provenance["data"]["images"],
+               "changes": provenance.get("changes") or {}, "seeds": record["measured"]["seeds"],
+               "device": provenance["device"], "training": provenance.get("training"), "paper_row": _paper_row(name)}
+        row["paper"] = _paper(row["paper_row"], steps) if metric == "pearson_r" else None
         for column in COLUMNS:
             if column in agreement:
                 row[column] = agreement[column][metric]
         row["above_is"] = agreement.get("els", {}).get("above_is")
         table.append(row)
-        seen.add(name)
     if missing and metric == "pearson_r":
-        table += [{"name": name, "tier": "paper", "seeds": None, "device": None, "training": None,
-                   "paper": _paper(name, steps)} for name in PAPER if name not in seen]
-    order = {name: k for k, name in enumerate(names())}
-    return sorted(table, key=lambda row: (order.get(row["name"], len(order)), row["tier"]))
+        seen = {row["paper_row"] for row in table}
+        table += [{"name": name, "tier": "paper", "size": "32x32", "images": None, "changes": {}, "seeds": None,
+                   "device": None, "training": None, "paper_row": name, "paper": _paper(name, steps)}
+                  for name in PAPER if name not in seen]
+    known, papers = names(), list(PAPER)
+
+    def place(row):
+        group = -1 if row["paper_row"] is None else papers.index(row["paper_row"])
+        tier = -TIERS.index(row["tier"]) if row["tier"] in TIERS else 1
+        changed = sorted(f"{key}{value}" for key, value in row["changes"].items())
+        return group, tier, known.index(row["name"]) if row["name"] in known else len(known), changed
+
+    return sorted(table, key=place)
 
 
-def _paper(name, steps):
-    row = name if name in PAPER else experiment(name).paper_row if name in names() else None
+def _paper_row(name):
+    return name if name in PAPER else experiment(name).paper_row if name in names() else None
+
+
+def _paper(row, steps):
     return PAPER.get(row, {}).get(str(steps))
 
 
-def _number(entry):
+def _number(entry, intervals):
     if entry is None:
         return ""
     value = entry.get("median", entry.get("share"))
     if value is None:
         return "not defined"
-    text = f"{value:.3f} [{entry['low']:.3f}, {entry['high']:.3f}]"
+    text = f"{value:.3f}" + (f" [{entry['low']:.3f}, {entry['high']:.3f}]" if intervals else "")
     return text + (f" ({entry['undefined']} undefined)" if entry.get("undefined") else "")
 
 
-def cells(table):
-    """(heads, lines): the table as text; the paper's row stands under ours."""
-    shown = [column for column in (*COLUMNS, "above_is") if any(row.get(column) for row in table)
-             or column in ("els", "ls", "is", "above_is")]
-    lines = []
+def _tier(row):
+    changed = "".join(f", {key.replace('_', ' ')} {value}" for key, value in sorted(row["changes"].items()))
+    return f"{row['tier']}, {row['size']}{changed}"
+
+
+def cells(table, columns=None, intervals=True):
+    """(heads, lines): the table as text; a row of the paper, and ours of every tier indented beneath it.
+
+    columns: which of COLUMNS and "above_is" to show (default: all that hold something, and the machine that
+    ran it). intervals: also the 95 % intervals of our numbers; the paper gives none.
+    """
+    shown = [*COLUMNS, "above_is"] if columns is None else list(columns)
+    for column in shown:
+        if column not in HEADS:
+            raise ValueError(f"unknown column {column!r}; known: {', '.join(HEADS)}")
+    if columns is None:
+        always = ("els", "ls", "is", "above_is")
+        shown = [c for c in shown if c in always or any(row.get(c) for row in table)]
+    lines, group = [], None
     for row in table:
-        if row["seeds"] is not None:
-            lines.append([row["name"], row["tier"], str(row["seeds"]), *[_number(row.get(c)) for c in shown],
-                          row["device"]])
-        if row["paper"]:
+        if row["paper"] and row["paper_row"] != group:
+            group = row["paper_row"]
             paper = [f"{row['paper'][c]:.2f}" if c in row["paper"] else "" for c in shown]
-            label = row["name"] if row["name"] in PAPER else experiment(row["name"]).paper_row
-            lines.append([label, "paper, 32x32", "100", *paper, ""])
-    return ["experiment", "tier", "seeds", *[HEADS[c] for c in shown], "machine"], lines
+            lines.append([group, "paper, 32x32", "100", *paper, ""])
+        if row["seeds"] is not None:
+            lines.append([(INDENT if row["paper"] else "") + row["name"], _tier(row), str(row["seeds"]),
+                          *[_number(row.get(c), intervals) for c in shown], row["device"]])
+    heads = ["experiment", "tier and size", "seeds", *[HEADS[c] for c in shown], "machine"]
+    return (heads, lines) if columns is None else (heads[:-1], [line[:-1] for line in lines])
 
 
-def markdown(table):
-    """The table in Markdown."""
-    heads, lines = cells(table)
+def markdown(table, columns=None, intervals=True):
+    """The table in Markdown; columns and intervals as in `cells`."""
+    heads, lines = cells(table, columns, intervals)
     return "\n".join("| " + " | ".join(line) + " |" for line in (heads, ["---"] * len(heads), *lines)) + "\n"
 
 
-def html(table):
-    """The table in HTML, for a notebook's output."""
-    heads, lines = cells(table)
+def html(table, columns=None, intervals=True):
+    """The table in HTML, for a notebook's output; columns and intervals as in `cells`. Wide tables scroll."""
+    heads, lines = cells(table, columns, intervals)
+    return grid(heads, lines)
+
+
+def grid(heads, lines):
+    """Any table of text in HTML: heads, a list of str; lines, lists of as many. Wide tables scroll."""
 
     def line(entries, tag):
-        return "<tr>" + "".join(f"<{tag}>{escape.escape(e)}</{tag}>" for e in entries) + "</tr>"
+        return "<tr>" + "".join(f"<{tag}>{escape.escape(str(e))}</{tag}>" for e in entries) + "</tr>"
 
-    return ("<table><thead>" + line(heads, "th") + "</thead><tbody>"
-            + "".join(line(entries, "td") for entries in lines) + "</tbody></table>")
+    return ('<div class="pst-scrollable-table-container"><table class="table"><thead>' + line(heads, "th")
+            + "</thead><tbody>" + "".join(line(entries, "td") for entries in lines) + "</tbody></table></div>")
 
 
-def plain(table):
-    """The table as aligned text, for a terminal."""
-    heads, lines = cells(table)
+def plain(table, columns=None, intervals=True):
+    """The table as aligned text, for a terminal; columns and intervals as in `cells`."""
+    heads, lines = cells(table, columns, intervals)
     widths = [max(len(line[k]) for line in (heads, *lines)) for k in range(len(heads))]
     return "\n".join("  ".join(entry.ljust(width) for entry, width in zip(line, widths)).rstrip()
                      for line in (heads, *lines))
