@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 
 from elsedu.posterior.boxsum_torch import every_shift, rounding, same_image, same_position
-from elsedu.posterior.state import Dictionary, Kind, State, merge, patch_counts
+from elsedu.posterior.state import Dictionary, Kind, State, empty_state, merge, patch_counts
 
 CHUNK = {"cpu": 2**20, "other": 2**26}  # logits alive at once; on the CPU they should stay in the cache
 
@@ -42,7 +42,7 @@ def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windo
                 state = compute(images, x, alpha, inv, fields, chunk)
                 state.n = patch_counts(kind, 0, *images[:, 0].shape).to(x.device)
                 return dict.fromkeys(windows, state)
-            return {window: windowed(images, x, alpha, inv, kind, window, fields, chunk) for window in windows}
+            return {window: windowed(dictionary, x, alpha, inv, kind, window, fields, chunk) for window in windows}
         except torch.cuda.OutOfMemoryError:
             if chunk <= 2**16:
                 raise
@@ -50,13 +50,13 @@ def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windo
             torch.cuda.empty_cache()
 
 
-def windowed(images, x, alpha, inv, kind, window, fields, chunk=CHUNK["other"], inside=True):
+def windowed(dictionary, x, alpha, inv, kind, window, fields, chunk=CHUNK["other"], inside=True):
     """State of LS or ELS for one window; inside=False leaves the pixels away from a zero border empty."""
     height, width = x.shape[2:]
-    state = None
+    images, state = dictionary.images, None
     if kind.equivariant:
         # centring changes no difference x - alpha y, but it makes the numbers that cancel small
-        centre = images.mean((0, 2, 3)).view(1, -1, 1, 1)
+        centre = dictionary.centre.view(1, -1, 1, 1)
         query = _windows(x - alpha.view(-1, 1, 1, 1) * centre, window, kind.border)       # (B, D, H, W)
         per_step = max(1, chunk * 4 // query[0].numel())
         groups = _groups(height, width, window, kind)
@@ -231,7 +231,8 @@ def _attend_flat(query, own, key, columns, channels, fields, size):
         if "effective_patches" in fields:
             part["u"] = (weight * lowered).sum(-1)
         total = part if total is None else _join(total, part)
-    total["m"] = total["m"] - own
+    wide = torch.float32 if own.device.type == "mps" else torch.float64
+    total["m"] = total["m"].to(wide) - own.to(wide)
     return total
 
 
@@ -265,24 +266,6 @@ def _dress(part):
 
 
 # -- helpers ---------------------------------------------------------------------------------------------
-
-
-def empty_state(like, fields):
-    """The neutral element of `merge` over the pixels of `like` (B, C, H, W)."""
-    batch, channels, height, width = like.shape
-
-    def zeros(*shape, dtype=like.dtype):
-        return torch.zeros(batch, *shape, dtype=dtype, device=like.device)
-
-    return State(
-        m=torch.full((batch, height, width), -torch.inf, dtype=like.dtype, device=like.device),
-        s=zeros(height, width),
-        v=zeros(channels, height, width),
-        v2=zeros(channels, height, width) if "variance" in fields else None,
-        u=zeros(height, width) if "effective_patches" in fields else None,
-        source=zeros(height, width, 3, dtype=torch.int64) if "source" in fields else None,
-        tied=zeros(height, width, dtype=torch.bool) if "source" in fields else None,
-    )
 
 
 def _choose(mask, a, b):

@@ -22,7 +22,7 @@ import triton
 import triton.language as tl
 
 from elsedu.posterior import attention_torch, boxsum_torch
-from elsedu.posterior.state import Dictionary, Kind, State, merge, patch_counts
+from elsedu.posterior.state import Dictionary, Kind, State, empty_state, merge, patch_counts
 
 SERVED = frozenset({"mean", "log_evidence"})
 
@@ -130,11 +130,11 @@ def _windowed(dictionary, x, alpha, inv, kind, window, fields):
     height, width = x.shape[2:]
     radius = window // 2
     if kind.border == "zero" and min(height, width) <= 2 * radius:
-        state = attention_torch.windowed(images, x, alpha, inv, kind, window, fields)  # no inside pixel
+        state = attention_torch.windowed(dictionary, x, alpha, inv, kind, window, fields)  # no inside pixel
     else:
         state = _inside(dictionary, x, alpha, inv, kind, window)
         if kind.border == "zero" and radius:
-            edges = attention_torch.windowed(images, x, alpha, inv, kind, window, fields, inside=False)
+            edges = attention_torch.windowed(dictionary, x, alpha, inv, kind, window, fields, inside=False)
             state = merge(state, edges)
     state.n = patch_counts(kind, window, len(images), height, width).to(x.device)
     return state
@@ -142,10 +142,10 @@ def _windowed(dictionary, x, alpha, inv, kind, window, fields):
 
 def _inside(dictionary, x, alpha, inv, kind, window):
     """State of the pixels whose windows lie inside (on a torus: of all); the others get the neutral element."""
+    centre = dictionary.centre
     if "centred" not in dictionary.cache:
-        centre = dictionary.images.mean((0, 2, 3))
-        dictionary.cache["centred"] = (dictionary.images - centre.view(1, -1, 1, 1)).contiguous(), centre
-    y, centre = dictionary.cache["centred"]
+        dictionary.cache["centred"] = (dictionary.images - centre.view(1, -1, 1, 1)).contiguous()
+    y = dictionary.cache["centred"]
     x = (x - alpha.view(-1, 1, 1, 1) * centre.view(1, -1, 1, 1)).contiguous()
     batch, channels, height, width = x.shape
     radius = window // 2
@@ -182,9 +182,9 @@ def _place(inside, x, centre, alpha, inv, window, torus, first):
     """Undo the centring, add the queries' own norms to the logits, and surround with the neutral element."""
     height, width = x.shape[2:]
     own = boxsum_torch.box_sum(x.square().sum(1), window, "circular" if torus else "zero") * inv.view(-1, 1, 1)
-    state = attention_torch.empty_state(x, ())
+    state = empty_state(x, ())
     rows, columns = slice(first, height - first), slice(first, width - first)
-    state.m[:, rows, columns] = inside.m - own[:, rows, columns]
+    state.m[:, rows, columns] = inside.m.double() - own[:, rows, columns].double()
     state.s[:, rows, columns] = inside.s
     state.v[:, :, rows, columns] = inside.v + inside.s.unsqueeze(1) * centre.view(1, -1, 1, 1)
     return state

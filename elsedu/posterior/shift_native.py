@@ -67,7 +67,7 @@ def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windo
     states = {}
     for k, window in enumerate(windows):
         part = torch.from_numpy(sums[:, k]).float()
-        state = State(m=torch.from_numpy(m[:, k]).float(), s=part[..., 0],
+        state = State(m=torch.from_numpy(m[:, k]), s=part[..., 0],
                       v=part[..., 1:1 + channels].permute(0, 3, 1, 2),
                       n=patch_counts(kind, window, count, height, width))
         if full:

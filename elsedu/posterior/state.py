@@ -37,11 +37,18 @@ class Kind:
 class Dictionary:
     """Training images (N, C, H, W) on one device and in one dtype, with room for what a backend derives from them.
 
+    centre: (C,) colour that backends may subtract before distances are taken, which moves the rounding but no
+    number; by default the mean of the images. Parts of one set should share one, to be rounded alike.
     `cache` belongs to the backends (packed copies, patch norms); it lives as long as the dictionary.
     """
 
     images: torch.Tensor
+    centre: torch.Tensor | None = None
     cache: dict = field(default_factory=dict, repr=False)
+
+    def __post_init__(self):
+        if self.centre is None:
+            self.centre = self.images.mean((0, 2, 3))
 
 
 @dataclass
@@ -56,6 +63,9 @@ class State:
     other than "definition": the same within rounding).
     v2, u, n, source and tied are None where they were not asked for. For the whole-image machines m, s, u,
     n are (B, 1, 1) or (1, 1), and source is (image, row shift, column shift), shape (B, 1, 1, 3).
+
+    m may be float64 beside sums in float32: it is large, and its rounding would be a factor on all the sums
+    when two states meet.
     """
 
     m: torch.Tensor
@@ -76,7 +86,7 @@ def merge(a: State, b: State) -> State:
         # the neutral element has m = -inf, and (-inf) - (-inf) would be NaN
         drop = torch.where(torch.isneginf(part.m), torch.zeros_like(m), part.m - m)
         scale = torch.where(torch.isneginf(part.m), torch.zeros_like(m), torch.exp(drop))
-        parts.append((part, drop, scale))
+        parts.append((part, drop.to(part.s.dtype), scale.to(part.s.dtype)))
 
     def add(name, lift=lambda z: z):
         if getattr(a, name) is None:
@@ -97,6 +107,26 @@ def merge(a: State, b: State) -> State:
         merged.source = torch.where(take_b.unsqueeze(-1), b.source, a.source)
         merged.tied = same | torch.where(take_b, b.tied, a.tied)
     return merged
+
+
+def empty_state(like, fields, whole=False):
+    """The neutral element of `merge` for queries `like` (B, C, H, W), without n; whole: of IS and ES."""
+    batch, channels, height, width = like.shape
+    pixels = (1, 1) if whole else (height, width)
+    wide = torch.float32 if like.device.type == "mps" else torch.float64
+
+    def full(*shape, value=0, dtype=like.dtype):
+        return torch.full((batch, *shape), value, dtype=dtype, device=like.device)
+
+    return State(
+        m=full(*pixels, value=-torch.inf, dtype=wide),
+        s=full(*pixels),
+        v=full(channels, height, width),
+        v2=full(channels, height, width) if "variance" in fields else None,
+        u=full(*pixels) if "effective_patches" in fields else None,
+        source=full(*pixels, 3, dtype=torch.int64) if "source" in fields else None,
+        tied=full(*pixels, value=False, dtype=torch.bool) if "source" in fields else None,
+    )
 
 
 def _comes_before(a, b):
