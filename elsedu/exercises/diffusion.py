@@ -4,7 +4,7 @@ import torch
 
 from elsedu.exercises import compare, exercise
 
-__all__ = ["ddim_step", "gaussian_flow", "moments", "tweedie", "velocity"]
+__all__ = ["clean_image", "ddim_step", "gaussian_flow", "moments", "tweedie"]
 
 
 def _pixels(seed, count=6):
@@ -83,24 +83,30 @@ def ddim_step(answer):
 
 
 @exercise("ex-velocity", mistakes=[
-    (lambda x, s, a, b, da, db: da / a * x + (da * b**2 / a + b * db) * s, "sign"),
-    (lambda x, s, a, b, da, db: da * x + db * s, "not the clean image"),
-    (lambda x, s, a, b, da, db: da / a * x - b * db * s, "part of the score"),
+    (lambda x, v, a, b, da, db: (x - b * v) / a, "the velocity is not the noise"),
+    (lambda x, v, a, b, da, db: (db * x + b * v) / (a * db - da * b), "sign"),
+    (lambda x, v, a, b, da, db: (a * v - da * x) / (a * db - da * b), "that is the noise"),
+    (lambda x, v, a, b, da, db: x - b * v, "flow matching"),
+    (lambda x, v, a, b, da, db: (x - b * ((a * v - da * x) / (a * db - da * b))) / a, "no signal"),
 ])  # fmt: skip
-def velocity(answer):
-    """The probability flow from the score."""
+def clean_image(answer):
+    """The denoised image from the velocity."""
     from elsedu.schedule import cosine, flow_matching
 
-    x, score = _pixels(4), _pixels(5)
-    for schedule, t in ((cosine(), 0.7), (flow_matching(), 0.3)):
+    x0, eps = _pixels(4), _pixels(5)
+    for schedule, t in ((flow_matching(), 0.3), (cosine(), 0.7), (flow_matching(), 1.0)):
         a, b, da, db = (float(level(t)) for level in (
             schedule.alpha, schedule.sigma, schedule.alpha_derivative, schedule.sigma_derivative))  # fmt: skip
-        right = schedule.velocity((x + b**2 * score) / a, -b * score, t)
-        wrong = _first(answer(x, score, a, b, da, db), right, [
-            (da / a * x + (da * b**2 / a + b * db) * score, "check the sign of the noise: eps is minus sigma score."),
-            (da * x + db * score, "x is not the clean image and the score is not the noise: convert them first."),
-            (da / a * x - b * db * score, "a part of the score is missing: the clean image depends on it too."),
+        x, v = a * x0 + b * eps, schedule.velocity(x0, eps, t)
+        got = answer(x, v, a, b, da, db)
+        wrong = _first(got, x0, [
+            ((x - b * v) / a, "the velocity is not the noise: it mixes the noise with the clean image."),
+            ((db * x + b * v) / (a * db - da * b), "check a sign: the noise should drop out."),
+            (eps, "that is the noise; the clean image is asked for."),
+            (x - b * v, "right for flow matching, but other schedules have other derivatives."),
         ])  # fmt: skip
+        if wrong and a == 0 and not bool(torch.isfinite(torch.as_tensor(got)).all()):
+            return "right as long as there is signal, but with no signal left (alpha = 0) you divide by zero."
         if wrong:
             return wrong
     return None
