@@ -23,7 +23,7 @@ _NAMES = {
     "elsedu.comparison": ("compare",),
 }
 _MODULES = (
-    "calibration", "comparison", "data", "exercises", "experiments", "explorers", "figures", "jacobian",
+    "calibration", "comparison", "data", "distributed", "exercises", "experiments", "explorers", "figures", "jacobian",
     "machines", "metrics", "mosaic", "networks", "posterior", "reproduce", "sampling", "scales", "schedule",
     "training", "wiener",
 )

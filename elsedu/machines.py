@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import torch
 
+from elsedu import distributed
 from elsedu.checks import check_choice, check_window
 from elsedu.data import ImageSet
 from elsedu.denoiser import Denoiser
@@ -95,22 +96,42 @@ class ScoreMachine(Denoiser):
         return {w: _scatter(pieces, len(x)) for w, pieces in parts.items()}
 
     def _states(self, x, alpha, sigma, label, windows, fields):
-        """{window: State}; sources are renumbered to the whole set, results returned to x's device and dtype."""
-        dictionary, index = self._dictionary(x, label)
+        """{window: State}, returned to x's device and dtype."""
+        states = self._sums(x, alpha, sigma, label, windows, fields, self.backend)
+        return {w: _like(state, x) for w, state in states.items()}
+
+    def _sums(self, x, alpha, sigma, label, windows, fields, backend):
+        """{window: State} over all images, those of other processes included; sources count in the whole set."""
         windows = list(dict.fromkeys(windows))
-        states = partial_posterior(dictionary, x, alpha, sigma, self.kind, windows, fields, self.backend)
-        return {w: _like(s if index is None else with_image_index(s, index), x) for w, s in states.items()}
+        if distributed.place()[1] > 1:
+            x = distributed.agree(x, (self.kind, self.data.hash, label, windows, sorted(fields), alpha.tolist(),
+                                      sigma.tolist()))
+        dictionary, index = self._dictionary(x, label)
+        states = partial_posterior(dictionary, x, alpha, sigma, self.kind, windows, fields, backend)
+        if index is not None:
+            states = {w: with_image_index(state, index) for w, state in states.items()}
+        return distributed.merged(states, fields)
 
     def _windows_at(self, t, batch):
         return [0] * batch
 
     def _dictionary(self, x, label):
-        """The Dictionary of a class on x's device and in its dtype, kept; and its images' indices (None: all)."""
-        key = (str(x.device), x.dtype, label)
+        """The Dictionary of a class on x's device and in its dtype, kept; and its images' indices (None: all).
+
+        In a group of processes: of this process's part of the class.
+        """
+        key = (str(x.device), x.dtype, label, distributed.place())
         if key not in self._dictionaries:
-            index = None if label is None else (self.data.labels == label).nonzero().flatten()
-            images = self.data.images if index is None else self.data.images[index.to(self.data.images.device)]
-            self._dictionaries[key] = Dictionary(images.to(x.device, x.dtype).contiguous()), index
+            images, index, centre = self.data.images, None, None
+            if label is not None:
+                index = (self.data.labels == label).nonzero().flatten()
+                images = images[index.to(images.device)]
+            if distributed.place()[1] > 1:
+                part = distributed.block(len(images))
+                index = (torch.arange(len(images)) if index is None else index)[part]
+                centre = images.to(x.dtype).mean((0, 2, 3)).to(x.device)
+                images = images[part]
+            self._dictionaries[key] = Dictionary(images.to(x.device, x.dtype).contiguous(), centre), index
         return self._dictionaries[key]
 
 

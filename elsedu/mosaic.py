@@ -9,8 +9,7 @@ from __future__ import annotations
 import torch
 
 from elsedu.checks import check_images
-from elsedu.posterior import choose_backend, finish, partial_posterior
-from elsedu.posterior.state import with_image_index
+from elsedu.posterior import finish
 from elsedu.scales import ScaleSchedule
 
 # Centres of tied patches that differ by less count as the same: 8-bit pixels are at least 2/255 = .0078 apart.
@@ -79,16 +78,10 @@ def _hard(machine, batch, label, sigma, fields):
     """State at alpha = 1 and a chosen sigma: distances to the clean patches themselves."""
     _, label = machine._check(batch, 0.5, label)
     wide = batch.double()
-    states = []
-    for b in range(len(wide)):
-        dictionary, index = machine._dictionary(wide, None if label is None else int(label[b]))
-        window = _last_window(machine)
-        one = torch.ones(1, dtype=torch.float64)
-        backend = "definition" if machine.backend == "definition" else choose_backend("torch", wide)
-        state = partial_posterior(dictionary, wide[b:b + 1], one, sigma * one, machine.kind, [window], fields,
-                                  backend)[window]
-        states.append(state if index is None else with_image_index(state, index))
-    return states
+    window, one = _last_window(machine), torch.ones(1, dtype=torch.float64)
+    backend = "definition" if machine.backend == "definition" else "torch"
+    return [machine._sums(wide[b:b + 1], one, sigma * one, None if label is None else int(label[b]), [window], fields,
+                          backend)[window] for b in range(len(wide))]
 
 
 def _nearest_patch(machine, batch, label):

@@ -6,10 +6,12 @@ import os
 
 from tqdm.auto import tqdm
 
+from elsedu import distributed
+
 
 def progress_wanted():
-    """Whether bars are wanted: always, unless ELSEDU_PROGRESS is 0."""
-    return os.environ.get("ELSEDU_PROGRESS", "1") != "0"
+    """Whether bars are wanted: always, unless ELSEDU_PROGRESS is 0; of several processes only the first shows them."""
+    return os.environ.get("ELSEDU_PROGRESS", "1") != "0" and distributed.leads()
 
 
 def bar(iterable=None, *, progress=None, **options):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+from dataclasses import replace
 
 import torch
 
@@ -23,6 +24,7 @@ from elsedu.posterior.state import (
     Kind,
     Posterior,
     State,
+    empty_state,
     finish,
     merge,
     patch_counts,
@@ -102,10 +104,14 @@ def _interpreted(name):
 def partial_posterior(dictionary, x, alpha, sigma, kind, windows, fields=FIELDS, backend="auto"):
     """Sums over a dictionary of patches for a batch of noisy images: {window: State}.
 
-    dictionary: Dictionary of images (N, C, H, W) on x's device and in its dtype.
+    dictionary: Dictionary of images (N, C, H, W) on x's device and in its dtype; none give the neutral State.
     x: (B, C, H, W) noisy images. alpha, sigma: (B,) float64, sigma > 0.
     kind: which machine; windows: odd sides, all served from one pass (whole-image machines: [0]).
     fields: which of FIELDS the sums must serve. The States can be merged, then handed to `finish`.
     """
     name = choose_backend(backend, x)
+    if len(dictionary.images) == 0:  # a process whose part holds no image of a class (elsedu.distributed)
+        count, *pixels = dictionary.images[:, 0].shape
+        return {w: replace(empty_state(x, fields, kind.whole), n=patch_counts(kind, w, count, *pixels).to(x.device))
+                for w in windows}
     return _import(name).partial_posterior(dictionary, x, alpha, sigma, kind, list(windows), frozenset(fields))

@@ -229,7 +229,7 @@ def finish(state: State, kind: Kind, window: int, sigma: torch.Tensor, fields) -
 
 def with_image_index(state: State, index: torch.Tensor) -> State:
     """The state with sources renumbered: image i of the dictionary is image index[i] of the whole set."""
-    if state.source is None:
+    if state.source is None or len(index) == 0:
         return state
     source = state.source.clone()
     source[..., 0] = index.to(source.device)[source[..., 0]]
