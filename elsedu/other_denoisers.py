@@ -8,7 +8,7 @@ same pixels of every training image, and write the weighted mean of the training
 
 The rows of M say what is compared, those of R where the answer is written; the R_k(p) at a place sum to one.
 `compose` is this block. `CovarianceMasks` and `PatchPosterior` are choices of M and R. `SmoothedScore` blurs
-the exact score instead; `EdgeScore` is an ELS machine that picks its window pixel by pixel. They restate the
+the exact score instead; `EdgeScore` is a local machine that picks its window pixel by pixel. They restate the
 ideas of the papers they name; where they differ from them, the docstring says so.
 """
 
@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import torch
 
-from elsedu.checks import check_label, check_window
+from elsedu.calibration import candidate_windows
+from elsedu.checks import check_choice, check_label, check_window
 from elsedu.data import ImageSet
 from elsedu.denoiser import Denoiser
-from elsedu.machines import EquivariantLocalScore
+from elsedu.machines import EquivariantLocalScore, LocalScore
 from elsedu.scales import ScaleSchedule
 from elsedu.schedule import check_schedule
 from elsedu.wiener import WienerScore
@@ -27,17 +28,17 @@ from elsedu.wiener import WienerScore
 NUMBERS = 2**25  # of float32 in the largest temporary array, roughly
 
 
-def compose(x, images, alpha, sigma, query, response=None):
-    """Posterior means over the training images, seen through masks and put together: (B, C, H, W).
+def compose(x, images, alpha, sigma, query, response):
+    """Posterior means over the training images, one a mask, put together: (B, C, H, W).
 
     x: (B, C, H, W). images: (N, C, H, W). query M: (K, H W) weights of the pixels that are compared.
-    response R: (K, H W), columns that sum to 1; None is the identity (mask k answers for pixel k alone).
+    response R: (K, H W), columns that sum to 1; the identity if mask k answers for pixel k alone.
     """
-    distance = (x[:, None] - alpha * images).square().sum(2).flatten(2)           # (B, N, H W)
-    weights = torch.softmax(-(distance @ query.T) / (2 * sigma**2), 1)            # (B, N, K)
-    if response is not None:
-        weights = weights @ response                                             # (B, N, H W)
-    return torch.einsum("bnp,ncp->bcp", weights, images.flatten(2)).view_as(x)
+    y = images.permute(1, 2, 3, 0).flatten(1, 2)                                  # (C, H W, N)
+    distance = (x.flatten(2)[..., None] - alpha * y).square().sum(1)              # (B, H W, N)
+    weights = torch.softmax(-(query @ distance) / (2 * sigma**2), 2)              # (B, K, N)
+    means = torch.einsum("bkn,cpn->bckp", weights, y)                             # one image a mask
+    return (response * means).sum(2).view_as(x)
 
 
 class _FromImages(Denoiser):
@@ -166,28 +167,31 @@ class CovarianceMasks(_FromImages):
         return mask.logical_or(torch.eye(len(mask), dtype=torch.bool)).float()
 
     def _group(self, x, t, images, label):
-        return compose(x, images, *self._levels(t), self.masks(t, label).to(x))
+        masks = self.masks(t, label).to(x)
+        return compose(x, images, *self._levels(t), masks, torch.eye(len(masks)).to(x))
 
 
 class EdgeScore(_FromImages):
-    """An ELS machine in which every pixel takes the largest window that leaves it a choice.
+    """A local machine in which every pixel takes the largest window that leaves it a choice.
 
-    kappa: how many effective patches a window must keep; windows: the candidates. Built on the idea of Hunt,
-    Kamb and Ganguli (2026) that good generation runs along the edge of memorisation, where the information in
-    what a pixel sees equals the logarithm of the number of patches. `elsedu.calibrate(method="evidence")`
-    makes one choice a time step; this makes one a pixel. The rule is ours, the principle theirs.
+    kappa: how many effective patches a window must keep. windows: the candidates. machine: "ls" (patches from
+    the same place, quick) or "els" (from all places). Built on the idea of Hunt, Kamb and Ganguli (2026) that
+    good generation runs along the edge of memorisation, where the information in what a pixel sees equals the
+    logarithm of the number of patches. `elsedu.calibrate(method="evidence")` makes one choice a time step; this
+    makes one a pixel. The rule is ours, the principle theirs.
     """
 
     short_name = "edge"
 
-    def __init__(self, data, kappa, windows=(3, 5, 7, 9, 13, 17), *, border="zero", schedule=None):
+    def __init__(self, data, kappa, windows=None, *, machine="ls", border="zero", schedule=None):
         super().__init__(data, schedule)
         if not kappa >= 1:
             raise ValueError(f"kappa must be a number of patches of at least 1, got {kappa!r}")
         self.kappa = float(kappa)
-        self.windows = sorted(check_window(w, self.image_shape, border) for w in windows)
-        self.machine = EquivariantLocalScore(self.data, self.windows[0], border=border,
-                                             schedule=self.schedule)
+        windows = candidate_windows(self.image_shape, border) if windows is None else windows
+        self.windows = sorted({check_window(w, self.image_shape, border) for w in windows})
+        kind = {"ls": LocalScore, "els": EquivariantLocalScore}[check_choice(machine, ("ls", "els"), "machine")]
+        self.machine = kind(self.data, self.windows[0], border=border, schedule=self.schedule)
 
     def choose(self, x, t, label=None):
         """(x0 (B, C, H, W), window (B, H, W)): the answer, and the window each pixel took."""
@@ -200,5 +204,5 @@ class EdgeScore(_FromImages):
             side = torch.where(enough, window, side)
         return x0, side
 
-    def _group(self, x, t, images, label):
+    def _denoise(self, x, t, label):
         return self.choose(x, t, label)[0]

@@ -37,10 +37,14 @@ from elsedu.wiener import WienerScore
 
 TUNED = {"smoothed": (SmoothedScore, (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4)),
          "covariance": (CovarianceMasks, (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)),
-         "edge": (EdgeScore, (2, 5, 12, 30))}
+         "edge": (EdgeScore, (1.5, 2, 3, 5, 8, 12, 20, 40, 80))}
 SIDES = (1, 3, 5, 7, 9, 11, 13, 15)
 STORED = ("els", "ls", "is", "wiener", "ceiling")
 SIZES = (100, 200, 400, 800, 1600, 2500)
+
+
+def _note(line):
+    print(line, flush=True)
 
 
 def patch_windows(network, data, sides, index, steps=20):
@@ -65,7 +69,7 @@ def tune(network, data, kind, values, index, steps=20, network_steps=150):
     return max(found, key=found.get), found
 
 
-def judge(network, data, denoisers, index, steps=20, network_steps=(20, 150), note=print):
+def judge(network, data, denoisers, index, steps=20, network_steps=(20, 150), note=_note):
     """{"agreement", "per_seed", "nearest_distance", "forced", "seconds"} of {name: denoiser} on test seeds.
 
     The first three as in a comparison (elsedu/results/README.md). forced: median r over seeds at each time,
@@ -110,7 +114,7 @@ def stored(network, data, index):
     return agreement, per_seed
 
 
-def denoiser_study(network, data, index=range(50), tuning=range(10), sides=SIDES, tuned=TUNED, note=print):
+def denoiser_study(network, data, index=range(50), tuning=range(10), sides=SIDES, tuned=TUNED, note=_note):
     """(measured, chosen): every denoiser tuned on "calibration", judged on "test", and the stored ones beside it."""
     index, chosen, curves, denoisers = list(index), {}, {}, {}
     windows = patch_windows(network, data, sides, tuning)
@@ -129,7 +133,7 @@ def denoiser_study(network, data, index=range(50), tuning=range(10), sides=SIDES
     return {"seeds": len(index), "tuning": curves, **block}, chosen
 
 
-def halves_study(data, scales, sizes=SIZES, index=range(20), steps=20, note=print):
+def halves_study(data, scales, sizes=SIZES, index=range(20), steps=20, note=_note):
     """{"sizes", "els": [...], "ls", "is", "wiener"}: median r of samples from two disjoint sets of each size.
 
     Also "<name>_nearest": the root mean squared distance from the first machine's samples to its own images.
@@ -170,10 +174,11 @@ def main(arguments):
         measured, chosen = denoiser_study(network, data)
         provenance |= {"chosen": chosen, "seeds": {"test": list(range(50)), "calibration": list(range(10))},
                        "steps": {"theory": 20, "network": [20, 150]}, "perturbations": 64,
-                       "edge windows": list(EdgeScore(data, 2).windows)}
+                       "edge": repr(EdgeScore(data, 2).machine), "edge windows": EdgeScore(data, 2).windows}
         path = folder / f"denoisers-{of}.json"
     provenance |= {"versions": records.versions(), "device": records.device_name(), "commit": records.commit(),
-                   "minutes": round((time.perf_counter() - start) / 60, 1)}
+                   "minutes": round((time.perf_counter() - start) / 60, 1),
+                   "processor minutes": round(time.process_time() / 60, 1)}
     records.write_json(path, {"measured": records.rounded(measured), "provenance": provenance})
 
 

@@ -48,7 +48,8 @@ def test_compose_with_square_masks_is_the_local_score():
     windows = ((grid[:, None] - grid).abs().amax(2) <= 1).double()
     schedule = elsedu.schedule.cosine()
     x, t = query(IMAGES), 0.35
-    ours = compose(x, IMAGES, float(schedule.alpha(t)), float(schedule.sigma(t)), windows)
+    ours = compose(x, IMAGES, float(schedule.alpha(t)), float(schedule.sigma(t)), windows,
+                   torch.eye(25, dtype=torch.float64))
     assert torch.allclose(ours, elsedu.LocalScore(IMAGES, 3, backend="torch").denoise(x, t), atol=1e-9)
 
 
@@ -107,9 +108,10 @@ def test_covariance_masks_shrink_with_threshold_and_hold_their_pixel():
                           torch.full((3, 1), -1.0, dtype=torch.float64))
 
 
-def test_edge_score_takes_the_largest_window_with_enough_patches():
+@pytest.mark.parametrize("name", ["ls", "els"])
+def test_edge_score_takes_the_largest_window_with_enough_patches(name):
     x, t = query(IMAGES).float(), 0.4
-    edge = EdgeScore(IMAGES.float(), 5, (1, 3, 5))
+    edge = EdgeScore(IMAGES.float(), 5, (1, 3, 5), machine=name)
     x0, side = edge.choose(x, t)
     posts = edge.machine.posterior(x, t, windows=[1, 3, 5])
     for window in (1, 3, 5):
@@ -137,7 +139,7 @@ def test_labels_times_and_groups():
 @pytest.mark.parametrize("make", [
     lambda: SmoothedScore(IMAGES, -1), lambda: SmoothedScore(IMAGES, 1, count=3), lambda: PatchPosterior(IMAGES, 6),
     lambda: PatchPosterior(IMAGES, 0), lambda: CovarianceMasks(IMAGES, 2), lambda: EdgeScore(IMAGES, 0.5),
-    lambda: EdgeScore(IMAGES, 2, (4,)),
+    lambda: EdgeScore(IMAGES, 2, (4,)), lambda: EdgeScore(IMAGES, 2, machine="is"),
 ])
 def test_refuses(make):
     with pytest.raises(ValueError):
