@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-import pooch
 
 from elsedu.files import whole_file
 
@@ -25,7 +24,11 @@ FORMAT = 1  # raise it when decoding changes
 def cache_folder() -> Path:
     """The folder for downloads and decoded sets: ELSEDU_CACHE, or the user's cache folder."""
     chosen = os.environ.get("ELSEDU_CACHE")
-    return Path(chosen).expanduser() if chosen else Path(pooch.os_cache("elsedu"))
+    if chosen:
+        return Path(chosen).expanduser()
+    import pooch  # only here and for downloads: a machine without the internet can do without
+
+    return Path(pooch.os_cache("elsedu"))
 
 
 def fingerprint(files: Iterable[str | Path]) -> str:

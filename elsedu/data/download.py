@@ -13,8 +13,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import pooch
-
 from elsedu.checks import check_choice
 from elsedu.progress import progress_wanted
 
@@ -115,6 +113,7 @@ def check_fetchable(name: str) -> None:
 
 
 def _fetch_file(name: str, file: str, folder: Path) -> None:
+    import pooch
     import requests
 
     # Without "identity" a server may unpack the .gz on the way, and the checksum would not fit.
