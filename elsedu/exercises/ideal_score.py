@@ -21,38 +21,56 @@ def _logits(x, images, alpha, sigma, factor=2.0):
     return -(x[:, None] - alpha * images).square().sum((2, 3, 4)) / (factor * sigma**2)
 
 
-def _unsafe(x, images, alpha, sigma):
-    weight = torch.exp(_logits(x, images, alpha, sigma))
+def _unsafe(x, images, share, alpha, sigma):
+    weight = share * torch.exp(_logits(x, images, alpha, sigma))
+    return weight / weight.sum(1, keepdim=True)
+
+
+def _too_late(x, images, share, alpha, sigma):
+    weight = share * _logits(x, images, alpha, sigma).softmax(1)
     return weight / weight.sum(1, keepdim=True)
 
 
 @exercise("ex-ideal-weights", mistakes=[
     (_unsafe, "very low noise"),
-    (lambda x, y, a, s: _logits(x, y, 1.0, s).softmax(1), "alpha"),
-    (lambda x, y, a, s: _logits(x, y, a, s, 1.0).softmax(1), "2 sigma^2"),
-    (lambda x, y, a, s: _logits(x, y, a, s).softmax(0), "sum to one over"),
-    (lambda x, y, a, s: _logits(x, y, a, s), "sum to one over"),
+    (_too_late, "never drawn"),
+    (lambda x, y, p, a, s: p * _logits(x, y, a, s).softmax(1), "sum to one over"),
+    (lambda x, y, p, a, s: _logits(x, y, a, s).softmax(1), "do not depend on"),
+    (lambda x, y, p, a, s: (_logits(x, y, 1.0, s) + p.log()).softmax(1), "alpha"),
+    (lambda x, y, p, a, s: (_logits(x, y, a, s, 1.0) + p.log()).softmax(1), "2 sigma^2"),
+    (lambda x, y, p, a, s: (_logits(x, y, a, s) + p).softmax(1), "its logarithm"),
 ])  # fmt: skip
 def weights(answer):
-    """The posterior probability of each training image."""
+    """The posterior probability of each training image, where some are drawn more often than others."""
     images = _images(5)
+    share = torch.tensor([0.1, 0.4, 0.2, 0.25, 0.05], dtype=torch.float64)
     x = 0.8 * images[:3] + 0.6 * _noise(3, 1)
-    right = _logits(x, images, 0.8, 0.6).softmax(1)
-    got = answer(x, images, 0.8, 0.6)
+    plain = _logits(x, images, 0.8, 0.6)
+    right = (plain + share.log()).softmax(1)
+    got = answer(x, images, share, 0.8, 0.6)
     wrong = compare(got, right)
     if wrong:
         if isinstance(got, torch.Tensor) and got.shape == right.shape:
             total = got.sum(1)
             if not torch.allclose(total, torch.ones_like(total)):
                 return "the weights of one noisy image must sum to one over the training images (the second axis)."
-            if compare(got, _logits(x, images, 1.0, 0.6).softmax(1)) is None:
+            if compare(got, plain.softmax(1)) is None:
+                return "these weights do not depend on how often an image is drawn: what happens to 1/N in Bayes' rule?"
+            if compare(got, (_logits(x, images, 1.0, 0.6) + share.log()).softmax(1)) is None:
                 return "the noisy image is compared with alpha times the training image: where is alpha?"
-            if compare(got, _logits(x, images, 0.8, 0.6, 1.0).softmax(1)) is None:
+            if compare(got, (_logits(x, images, 0.8, 0.6, 1.0) + share.log()).softmax(1)) is None:
                 return "the logit divides the squared distance by 2 sigma^2, not by sigma^2."
+            if compare(got, (plain + share).softmax(1)) is None:
+                return "a probability multiplies the exponential; in the exponent it appears as its logarithm."
         return wrong
-    cold = answer(x, images, 1.0, 0.001)
-    wrong = compare(cold, _logits(x, images, 1.0, 0.001).softmax(1))
-    return wrong and f"right at moderate noise, but at very low noise: {wrong}"
+    cold = answer(x, images, share, 1.0, 0.001)
+    wrong = compare(cold, (_logits(x, images, 1.0, 0.001) + share.log()).softmax(1))
+    if wrong:
+        return f"right at moderate noise, but at very low noise: {wrong}"
+    share = torch.tensor([0.0, 0.5, 0.0, 0.25, 0.25], dtype=torch.float64)
+    cold = answer(images[:3], images, share, 1.0, 0.001)
+    wrong = compare(cold, (_logits(images[:3], images, 1.0, 0.001) + share.log()).softmax(1))
+    return wrong and f"wrong where the nearest image is never drawn (its share is zero): {wrong}"
 
 
 def _nan_at_zero(weight):
@@ -152,30 +170,45 @@ def sampler(answer):
     return None
 
 
-def _belief_nearest(weight, images, square=False):
-    flat = images.flatten(1).to(weight.dtype)
-    return torch.cdist((weight.square() if square else weight) @ flat, flat).argmin(1)
+def _steps(weight, kappa, tolerance, rivals=slice(1, None), linear=False):
+    """The right number of steps, or with a typical slip."""
+    odds = weight[0].log() - weight[rivals].log()
+    steps = 0
+    while True:
+        ahead = odds * (1 + steps * (1 / kappa - 1)) if linear else odds / kappa**steps
+        if (-ahead).exp().sum() <= tolerance / (1 - tolerance):
+            return steps
+        steps += 1
 
 
 @exercise("ex-no-return", mistakes=[
-    (lambda w, y: w.amax(1) > 0.5, "majority"),
-    (_belief_nearest, "boolean"),
-    (lambda w, y: torch.ones(len(w), dtype=torch.bool), "blur"),
+    (lambda w, k, tol: _steps(w, k, tol, rivals=slice(1, 2)), "every rival"),
+    (lambda w, k, tol: _steps(w, k, tol, linear=True), "power"),
+    (lambda w, k, tol: _steps(w, k, tol) + 1, "one too many"),
+    (lambda w, k, tol: _steps(w, k, tol) - 1, "one too few"),
+    (lambda w, k, tol: 0, "too few"),
 ])  # fmt: skip
 def no_return(answer):
-    """Is the belief nearest to the training image that leads it?"""
-    images = _images(40, 10)
-    weight = torch.softmax(torch.linspace(0, 6, 30, dtype=torch.float64)[:, None] * _noise(30, 11, (40,)), 1)
-    right = _belief_nearest(weight, images) == weight.argmax(1)
-    got = answer(weight, images)
-    if got is None:
-        return compare(got, right)
-    if not isinstance(got, torch.Tensor) or got.dtype != torch.bool or got.shape != right.shape:
-        return f"the answer should be a boolean tensor of shape {tuple(right.shape)}."
-    if bool((got == right).all()):
-        return None
-    if bool((got == (weight.amax(1) > 0.5)).all()):
-        return "a majority is one way to dominate the belief, but not what is asked: compare distances from the belief."
-    if bool((got & ~right).any()):
-        return "for some weights the belief is a blur nearest to an image that does not lead; you say it gains."
-    return "for some weights the leader gains and you say it does not."
+    """After how many steps the proof guarantees the leader all but a tolerance of the belief."""
+    crowd = torch.tensor([0.6] + 40 * [0.01], dtype=torch.float64)
+    duel = torch.tensor([0.7, 0.3, 0.0], dtype=torch.float64)
+    for weight, kappa, tolerance in ((duel, 0.8, 1e-3), (duel, 0.8, 0.5), (crowd, 0.9, 1e-6), (crowd, 0.5, 1e-2)):
+        right = _steps(weight, kappa, tolerance)
+        got = answer(weight.clone(), kappa, tolerance)
+        if got is None:
+            return compare(got, right)
+        try:
+            got = int(got)
+        except (TypeError, ValueError):
+            return "the answer should be a whole number of steps."
+        if got == right:
+            continue
+        case = f"for {len(weight)} images, kappa = {kappa} and a tolerance of {tolerance:g}"
+        if got == _steps(weight, kappa, tolerance, linear=True):
+            return f"{case}: the log-odds are divided by kappa at every step, so after k steps by its k-th power."
+        if got == _steps(weight, kappa, tolerance, rivals=slice(1, 2)):
+            return f"{case}: one rival is beaten, but the doubt is the sum over every rival."
+        if abs(got - right) == 1:
+            return f"{case}: one too {'many' if got > right else 'few'}. No step at all may be enough, too."
+        return f"{case}: too {'many' if got > right else 'few'} steps."
+    return None
