@@ -15,13 +15,13 @@ import torch
 class Order:
     """Indices of the images of step 0, 1, ...: a stream of permutations cut into batches."""
 
-    def __init__(self, images: int, batch: int, seed: int):
-        self.images, self.batch, self.seed = images, batch, seed
+    def __init__(self, images: int, batch: int, seed: int, device="cpu"):
+        self.images, self.batch, self.seed, self.device = images, batch, seed, device
         self._permutation = functools.lru_cache(maxsize=2)(self._draw)
 
     def _draw(self, epoch: int) -> torch.Tensor:
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**31)
-        return torch.randperm(self.images, generator=generator)
+        return torch.randperm(self.images, generator=generator).to(self.device)  # the same on every device
 
     def __call__(self, step: int) -> torch.Tensor:
         """(batch,) int64."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
+from elsedu.checks import broadcast_time
 from elsedu.progress import progress_wanted
 from elsedu.training import checkpoint as checkpoints
 from elsedu.training.batches import Order, draw_times
@@ -22,15 +23,18 @@ from elsedu.training.settings import Settings
 def noise_prediction_loss(network, x0, t, eps, label=None) -> torch.Tensor:
     """Mean over everything of (eps - network(alpha x0 + sigma eps, t))^2, a scalar.
 
-    x0, eps (B, C, H, W), t (B,), label (B,) or None.
+    x0, eps (B, C, H, W), t (B,) in [0, 1], unchecked (a check would make a GPU wait), label (B,) or None.
     """
-    x = network.schedule.add_noise(x0, t, eps)
+    alpha, sigma = (broadcast_time(level(t), x0) for level in (network.schedule.alpha, network.schedule.sigma))
+    x = alpha * x0 + sigma * eps
     return torch.mean((network(x, t.to(x.dtype), label).float() - eps) ** 2)
 
 
 def train(network, data, settings: Settings | None = None, *, checkpoint=None, every: float = 60.0,
           minutes: float | None = None, device=None, progress: bool | None = None, **options):
     """Train `network` on `data` in place, yielding (step, loss) after each step, step = 1, 2, ...
+
+    (On CUDA the loss is the last one that was fetched, of up to 25 steps before.)
 
     Parameters
     ----------
@@ -76,6 +80,9 @@ def _check(network, data, settings):
             raise ValueError(f"the network knows the classes 0 to {network.classes[-1]}, data has {low} to {high}")
 
 
+TOGETHER = 25  # steps whose losses a GPU hands over together
+
+
 class _Run:
     """State of one training run: what a checkpoint stores and restores."""
 
@@ -84,19 +91,24 @@ class _Run:
         self.folder = None if folder is None else Path(folder)
         self.device = torch.device(device) if device is not None else next(network.parameters()).device
         network.to(self.device)
-        if self.device.type == "cpu":
-            # a few per cent faster, and part of "the same run": the order of sums depends on it
+        if self.device.type in ("cpu", "cuda"):
+            # a few per cent faster on a CPU, and what tensor cores want; part of "the same run", since the
+            # order of sums depends on it
             network.to(memory_format=torch.channels_last)
+        # a GPU is asked for its losses now and then only: each answer makes it wait
+        self.together = TOGETHER if self.device.type == "cuda" else 1
         self.images = data.images.to(self.device)
         self.labels = data.labels.to(self.device) if network.label_required else None
-        self.order = Order(len(data), settings.batch, settings.seed)
+        self.order = Order(len(data), settings.batch, settings.seed, self.device)
         self.generator = torch.Generator(self.device).manual_seed(settings.seed)
-        self.optimiser = torch.optim.AdamW(network.parameters(), lr=settings.lr, weight_decay=0.0)
+        self.optimiser = torch.optim.AdamW(network.parameters(), lr=settings.lr, weight_decay=0.0,
+                                           fused=True if self.device.type == "cuda" else None)
         self.names = {parameter: name for name, parameter in network.named_parameters()}
         self.ema = None
         if settings.ema is not None:
             self.ema = {name: p.detach().clone() for name, p in network.named_parameters()}
-        self.step, self.losses, self.wall, self.cpu = 0, [], 0.0, 0.0
+        self.step, self.losses, self.unread, self.wall, self.cpu = 0, [], [], 0.0, 0.0
+        self.rounded = []  # the steps at which a checkpoint with rounded moments was resumed
         self.identity = {"config": network.config, "data": data.hash, "images": len(data)}
         self.autocast = settings.precision == "bfloat16" or (
             settings.precision == "auto" and self.device.type == "cuda")
@@ -127,15 +139,21 @@ class _Run:
                 state = {key[len(prefix):]: value for key, value in tensors.items() if key.startswith(prefix)}
                 if state:
                     self.optimiser.state[parameter] = {
-                        key: value.clone() if key == "step" else torch.empty_like(parameter).copy_(value)
+                        key: self._counter(value) if key == "step" else torch.empty_like(parameter).copy_(value)
                         for key, value in state.items()}
                 if self.ema is not None:
                     self.ema[name].copy_(tensors[f"ema/{name}"])
         self.generator.set_state(tensors["generator"])
         self.losses = tensors["losses"].tolist()
         self.step, self.wall, self.cpu = header["step"], header["wall"], header["cpu"]
+        self.rounded = header.get("rounded", [])
+
+    def _counter(self, step):
+        """The optimiser's own count of its steps: a fused one keeps it on the device."""
+        return step.to(self.device) if self.device.type == "cuda" else step.clone()
 
     def save(self):
+        self.read_losses()
         if self.folder is None:
             return
         tensors = {"generator": self.generator.get_state(),
@@ -147,13 +165,26 @@ class _Run:
             if self.ema is not None:
                 tensors[f"ema/{name}"] = self.ema[name]
         header = {**self.identity, "settings": self.settings.as_dict(), "step": self.step,
-                  "wall": self.wall, "cpu": self.cpu}
+                  "wall": self.wall, "cpu": self.cpu} | ({"rounded": self.rounded} if self.rounded else {})
         checkpoints.save(self.folder, checkpoints.Checkpoint(tensors, header))
 
     # -- the loop ------------------------------------------------------------------------------------
 
-    def _advance(self) -> float:
-        """One optimiser step; returns the loss before it."""
+    def read_losses(self):
+        """Fetch the losses of the last steps. FloatingPointError if one is not finite: nothing is saved then."""
+        if not self.unread:
+            return
+        values = torch.stack(self.unread).tolist()
+        self.unread = []
+        for value in values:
+            if not math.isfinite(value):
+                kept = "" if self.folder is None else f"; the last checkpoint in {self.folder} is kept"
+                raise FloatingPointError(f"the loss is {value} at step {len(self.losses) + 1}: training stopped{kept}."
+                                         f" A smaller lr than {self.settings.lr} may help")
+            self.losses.append(value)
+
+    def _advance(self):
+        """One optimiser step."""
         settings = self.settings
         index = self.order(self.step).to(self.device)
         x0 = self.images[index]
@@ -162,11 +193,9 @@ class _Run:
         eps = torch.randn(x0.shape, generator=self.generator, device=self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             loss = noise_prediction_loss(self.network, x0, t, eps, label)
-        value = loss.item()
-        if not math.isfinite(value):
-            kept = "" if self.folder is None else f"; the last checkpoint in {self.folder} is kept"
-            raise FloatingPointError(f"the loss is {value} at step {self.step + 1}: training stopped{kept}. "
-                                     f"A smaller lr than {settings.lr} may help")
+        self.unread.append(loss.detach())
+        if len(self.unread) >= self.together:
+            self.read_losses()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         for group in self.optimiser.param_groups:
@@ -177,8 +206,6 @@ class _Run:
                 for parameter, name in self.names.items():
                     self.ema[name].lerp_(parameter, 1 - settings.ema)
         self.step += 1
-        self.losses.append(value)
-        return value
 
     def steps(self, minutes, progress):
         if progress is None:
@@ -196,17 +223,19 @@ class _Run:
                 intact = False
                 # cuDNN's fastest sums come in no fixed order
                 with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-                    loss = self._advance()
+                    self._advance()
                 intact = True
                 now, cpu = time.monotonic(), time.process_time()
                 self.wall, self.cpu = self.wall + now - tick, self.cpu + cpu - busy
                 tick, busy = now, cpu
                 if now - saved > self.every:
+                    intact = False
                     self.save()
-                    saved = now
+                    intact, saved = True, now
                 bar.update()
-                bar.set_postfix(loss=f"{sum(self.losses[-100:]) / len(self.losses[-100:]):.4f}", refresh=False)
-                yield self.step, loss
+                if self.losses:
+                    bar.set_postfix(loss=f"{sum(self.losses[-100:]) / len(self.losses[-100:]):.4f}", refresh=False)
+                yield self.step, self.losses[-1] if self.losses else math.nan
                 tick, busy = time.monotonic(), time.process_time()  # the caller's own work does not count
         finally:
             bar.close()
@@ -215,7 +244,7 @@ class _Run:
             self.network.eval()
             self.network.training_record = {
                 "steps": self.step, "finished": self.step >= self.settings.steps, "losses": self.losses,
-                "wall_minutes": self.wall / 60, "cpu_minutes": self.cpu / 60}
+                "wall_minutes": self.wall / 60, "cpu_minutes": self.cpu / 60, "rounded": self.rounded}
             if self.ema is not None and self.step >= self.settings.steps:
                 with torch.no_grad():
                     for parameter, name in self.names.items():
