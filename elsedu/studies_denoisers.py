@@ -2,6 +2,7 @@
 
     python -m elsedu.studies_denoisers mnist16-resnet-zero
     python -m elsedu.studies_denoisers halves
+    python -m elsedu.studies_denoisers budget
 
 The first compares the denoisers of `elsedu.other_denoisers` with a shipped network, seed by seed, and takes
 what was measured of IS, LS, ELS, Wiener and the ceiling on the very same seeds from the stored comparison.
@@ -13,7 +14,8 @@ covariance   the threshold, by the median r
 edge         the number of effective patches to keep, by the median r
 
 The second asks the question of Kadkhodaie et al. (2024) of machines: how alike are two that were built from
-disjoint parts of the data (chapter "Open questions")?
+disjoint parts of the data (chapter "Open questions")? The third finds windows from nothing but the patches'
+covariance and their number, and judges them as the study of calibrations did, on the same noises.
 """
 
 from __future__ import annotations
@@ -25,14 +27,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from elsedu import metrics, records, results_table, seeds
+from elsedu import metrics, records, results_table, seeds, studies
 from elsedu.calibration import choose, methods
 from elsedu.comparison import border_of, statistics
 from elsedu.comparison.measurement import METRICS
+from elsedu.experiments import experiment
 from elsedu.machines import EquivariantLocalScore, IdealScore, LocalScore
 from elsedu.other_denoisers import CovarianceMasks, EdgeScore, PatchPosterior, SmoothedScore
 from elsedu.sampling import ddim, sample
 from elsedu.scales import ScaleSchedule, calibrated
+from elsedu.schedule import check_schedule
 from elsedu.wiener import WienerScore
 
 TUNED = {"smoothed": (SmoothedScore, (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4)),
@@ -40,7 +44,8 @@ TUNED = {"smoothed": (SmoothedScore, (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4)),
          "edge": (EdgeScore, (1.5, 2, 3, 5, 8, 12, 20, 40, 80))}
 SIDES = (1, 3, 5, 7, 9, 11, 13, 15)
 STORED = ("els", "ls", "is", "wiener", "ceiling")
-SIZES = (100, 200, 400, 800, 1600, 2500)
+SIZES = (100, 300, 1000, 2500)
+BUDGET = ("digits-resnet-zero", "digits-resnet-circular", "mnist16-resnet-zero", "mnist16-unet-zero")
 
 
 def _note(line):
@@ -154,23 +159,63 @@ def halves_study(data, scales, sizes=SIZES, index=range(20), steps=20, note=_not
     return found
 
 
-def main(arguments):
-    """`python -m elsedu.studies_denoisers NAME|halves [FOLDER]`: write FOLDER/denoisers-<name>.json (halves-...)."""
+def budget_windows(data, windows, steps=20, border="zero", schedule=None):
+    """ScaleSchedule: at each time the largest window whose information does not exceed its budget.
+
+    A noisy patch carries at most 1/2 sum log(1 + alpha^2 lambda / sigma^2) nats, lambda the eigenvalues of the
+    patches' covariance; the budget is the logarithm of the number of patches (chapter "Other denoisers",
+    prop-edge). Patches that lie inside the images; on a torus those that wrap around as well.
+    """
+    schedule, limits = check_schedule(schedule), {}
+    for side in windows:
+        images = data.images.double()
+        if border == "circular":
+            images = torch.nn.functional.pad(images, (0, side - 1, 0, side - 1), mode="circular")
+        patches = torch.nn.functional.unfold(images, side).mT.flatten(0, 1)
+        covariance = torch.cov(patches.T, correction=0).reshape(patches.shape[1], -1)
+        limits[side] = torch.linalg.eigvalsh(covariance).clamp_min(0), np.log(len(patches))
+    found = []
+    for t in (k / steps for k in range(1, steps + 1)):
+        ratio = (schedule.alpha(t) / schedule.sigma(t))**2
+        kept = [side for side, (spread, budget) in limits.items() if torch.log1p(ratio * spread).sum() / 2 <= budget]
+        found.append(max(kept, default=min(windows)))
+    return ScaleSchedule(found, schedule)
+
+
+def budget_study(names=BUDGET, note=_note):
+    """{network: {"windows", "20", "150"}}: the windows, and the median r of ELS with them as in `studies.judge`."""
     from elsedu import networks
-    from elsedu.experiments import experiment
+
+    found = {}
+    for name in names:
+        network, data = networks.network(name), experiment(name).recipe.load_data()
+        sides = range(3, min(data.shape[1:]) + 1, 2)
+        scales = budget_windows(data, sides, border=border_of(network), schedule=network.schedule)
+        found[name] = {"windows": list(scales.windows), **studies.judge(network, data, {"budget": scales})["budget"]}
+        note(f"{name}: {found[name]}")
+    return found
+
+
+def main(arguments):
+    """`python -m elsedu.studies_denoisers NAME|halves|budget [FOLDER]`: write one JSON file into the folder."""
+    from elsedu import networks
 
     name, folder = arguments[0], Path(arguments[1] if len(arguments) > 1 else "reproduced")
     records.check_writable(folder)
-    of = "mnist16-resnet-zero" if name == "halves" else name
-    network, data, start = networks.network(of), experiment(of).recipe.load_data(), time.perf_counter()
-    provenance = {"network": {"name": of, "weights_hash": records.weights_hash(network)},
-                  "data": {"name": data.name, "hash": data.hash, "images": len(data)}, "border": border_of(network)}
+    start = time.perf_counter()
+    if name == "budget":
+        measured, path = budget_study(), folder / "windows-budget.json"
+        provenance = {"networks": list(BUDGET), "judged on": f"stream calibration, {studies.JUDGES}"}
+    else:
+        of = "mnist16-resnet-zero" if name == "halves" else name
+        network, data = networks.network(of), experiment(of).recipe.load_data()
+        provenance = {"network": {"name": of, "weights_hash": records.weights_hash(network)},
+                      "data": {"name": data.name, "hash": data.hash, "images": len(data)}}
     if name == "halves":
         scales = calibrated(of)
-        measured = halves_study(data, scales)
+        measured, path = halves_study(data, scales), folder / f"halves-{of}.json"
         provenance |= {"scales": list(scales.windows), "seeds": {"stream": "test", "index": list(range(20))}}
-        path = folder / f"halves-{of}.json"
-    else:
+    elif name != "budget":
         measured, chosen = denoiser_study(network, data)
         provenance |= {"chosen": chosen, "seeds": {"test": list(range(50)), "calibration": list(range(10))},
                        "steps": {"theory": 20, "network": [20, 150]}, "perturbations": 64,

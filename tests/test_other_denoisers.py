@@ -169,3 +169,6 @@ def test_studies_run_on_little(tmp_path, monkeypatch):
     assert agreement["3"]["is"]["squared_pearson"]["median"] == 0.25
     found = studies_denoisers.halves_study(data, elsedu.ScaleSchedule([3]), (10, 20), range(2), 2, lambda _: None)
     assert len(found["els"]) == len(found["is_nearest"]) == 2
+    assert studies_denoisers.budget_windows(data, (1, 3, 5), 5).windows[0] == 1
+    torus = studies_denoisers.budget_windows(data, (1, 3, 5), 5, "circular")
+    assert torus.windows[-1] == 5 and sorted(torus.windows) == list(torus.windows)
