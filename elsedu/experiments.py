@@ -14,6 +14,7 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from elsedu.checks import check_choice
+from elsedu.comparison.competitors import MACHINES
 from elsedu.data import SOURCES
 from elsedu.training.recipes import Recipe, recipes
 from elsedu.training.settings import Settings
@@ -56,7 +57,7 @@ class Experiment:
     name, tier : as above. recipe : what is trained and on what. second : the same from another seed, for
     the ceiling, or None. calibration : options of `elsedu.calibrate`, without network, machine and data.
     scales_from : the experiment whose windows are used instead of a calibration of its own, or None.
-    seeds, steps, network_steps, batch : of `elsedu.compare`. paper_row : the row of `PAPER` to show beside.
+    seeds, steps, network_steps, batch, machines : of `elsedu.compare`. paper_row : the row of `PAPER` to show beside.
     changes : what was changed from the declared settings; part of the names of result files.
     """
 
@@ -70,6 +71,7 @@ class Experiment:
     steps: int = 20
     network_steps: tuple = (20, 150)
     batch: int = 20
+    machines: tuple = MACHINES
     paper_row: str | None = None
     changes: dict = field(default_factory=dict)
 
@@ -174,12 +176,16 @@ def _row(name, tier):
     windows = _windows(kind, side)
     if padding == "circular":
         windows = [w for w in windows if w <= side]
+    # The plain machine beside the zero-border one costs more than all others together: on the largest
+    # dictionaries it is left out (the smaller rows show what the border is worth).
+    largest = tier == "full" or (data == "mnist" and padding == "zero")
+    machines = tuple(m for m in MACHINES if not (largest and m == "els_circular"))
     return Experiment(
         name, tier, recipe, calibration={"samples": 8 if tier == "laptop" else 10, "windows": windows},
         scales_from="cifar10-resnet-zero" if padding == "attention" else None,
         seeds=50 if tier == "laptop" else 100, paper_row=name,
         # the CPU computes up to 16 images of one class together: a small batch of ten classes would waste that
-        batch=50 if classes else 25)
+        batch=50 if classes else 25, machines=machines)
 
 
 _EMBEDDED_PAPER = {"mnist16-resnet-zero": "mnist-resnet-zero", "mnist16-resnet-circular": "mnist-resnet-circular",
