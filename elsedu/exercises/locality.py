@@ -71,20 +71,44 @@ def local_variance(answer):
     return compare(got, right)
 
 
+def _derivatives(x, images, alpha, sigma, window, everywhere=False, power=2, own=True):
+    """The matrix of derivatives of the local score in closed form, or with a typical slip."""
+    place = torch.cartesian_prod(*(torch.arange(side) for side in x.shape))
+    seen = ((place[:, None] - place).abs().amax(2) <= window // 2).to(x)
+    y = images.flatten(1)
+    weight = torch.softmax(-((x.flatten() - alpha * y) ** 2) @ seen / (2 * sigma**2), 0)
+    mean = weight.T @ y
+    covariance = (weight * y).T @ y - mean.diagonal()[:, None] * mean
+    matrix = (alpha / sigma**2) ** power * (covariance if everywhere else seen * covariance)
+    return matrix - own * torch.eye(len(seen)).to(x) / sigma**2
+
+
 @exercise("ex-local-curl", mistakes=[
-    (lambda machine, x, t: 0.0, "LS"),
-    (lambda machine, x, t: float(machine.score(x, t).abs().max()), "IS"),
+    (lambda x, y, a, s, P: _derivatives(x, y, a, s, P, everywhere=True), "outside the window"),
+    (lambda x, y, a, s, P: _derivatives(x, y, a, s, P, power=1, own=False), "denoised image"),
+    (lambda x, y, a, s, P: _derivatives(x, y, a, s, P, own=False), "x_p itself"),
+    (lambda x, y, a, s, P: _derivatives(x, y, a, s, P).T, "exchanged"),
+    (lambda x, y, a, s, P: _derivatives(x, y, a, s, 99), "every pixel has weights of its own"),
 ])  # fmt: skip
 def local_curl(answer):
-    """How far the derivatives of a machine's score are from symmetric."""
-    from elsedu import IdealScore, LocalScore
+    """The matrix of derivatives of the local score, entry by entry."""
+    from elsedu import LocalScore
 
     generator = torch.Generator().manual_seed(1)
-    images = torch.rand(4, 1, 3, 4, generator=generator).double() * 2 - 1
-    x = torch.randn(1, 1, 3, 4, generator=generator).double()
-    ideal, local = (float(answer(m, x, 0.4)) for m in (IdealScore(images), LocalScore(images, 3)))
-    if ideal > 1e-8:
-        return "for IS the result should be zero: its score is a gradient."
-    matrix = torch.autograd.functional.jacobian(lambda v: LocalScore(images, 3).score(v, 0.4), x).reshape(12, 12)
-    wrong = compare(local, (matrix - matrix.T).abs().max())
-    return wrong and f"for LS: {wrong}"
+    images = torch.rand(4, 3, 4, generator=generator).double() * 2 - 1
+    x = torch.randn(3, 4, generator=generator).double()
+    machine = LocalScore(images[:, None], 3)
+    alpha, sigma = (float(level(0.4)) for level in (machine.schedule.alpha, machine.schedule.sigma))
+    got = answer(x, images, alpha, sigma, 3)
+    right = torch.autograd.functional.jacobian(lambda v: machine.score(v, 0.4), x[None, None]).reshape(12, 12)
+    wrong = compare(got, right)
+    if wrong and isinstance(got, torch.Tensor) and got.shape == right.shape:
+        for slip, hint in [
+            ({"everywhere": True}, "pixels outside the window of p do not exist for p: what are their derivatives?"),
+            ({"power": 1, "own": False}, "these are the derivatives of the denoised image; the score is asked for."),
+            ({"own": False}, "the score also contains x_p itself, with a minus sign."),
+            ({"window": 99}, "these are the derivatives of IS: for LS every pixel has weights of its own."),
+        ]:
+            if compare(got, _derivatives(x, images, alpha, sigma, **{"window": 3, **slip})) is None:
+                return hint
+    return wrong
