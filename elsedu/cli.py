@@ -7,6 +7,7 @@ module there and add a line to `build`. Errors that the library raises are print
 
 from __future__ import annotations
 
+import os
 import sys
 
 NEEDS_TYPER = 'error: the command line needs typer: pip install "elsedu[cli]"'
@@ -53,5 +54,12 @@ def main(arguments=None):
     except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
         # What the library says about wrong input, a missing file, an unwritable folder. Anything else
         # is a defect of elsedu and keeps its traceback.
-        print("error:", " ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
+        message = " ".join(str(error).split()) or type(error).__name__
+        print(f"error: {_who()}{message}", file=sys.stderr, flush=True)
         sys.exit(2)
+
+
+def _who():
+    """Which process speaks, if torchrun started several."""
+    world = int(os.environ.get("WORLD_SIZE", 1))
+    return f"process {os.environ.get('RANK', 0)} of {world}: " if world > 1 else ""

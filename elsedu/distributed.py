@@ -32,6 +32,7 @@ Without torchrun, or with one process, all of this does nothing.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -60,6 +61,8 @@ class Group:
 
 
 _group = None  # None: alone
+_joined = None  # the group of this process once it has one: torch's are made once, and used in every block
+_lost = False
 
 
 def place():
@@ -80,12 +83,12 @@ def init(device="auto", minutes=30.0):
 
     device: "auto" (CUDA where there is one), "cuda" or "cpu". With CUDA each process takes the GPU of its
     number on its machine and sums travel by NCCL, otherwise by gloo.
-    minutes: how long to wait for a process that does not answer, before giving up.
+    minutes: how long to wait for a process that does not answer, before giving up; the first call decides.
 
     Does nothing but name the device if torchrun did not start this process, or only one. ValueError for more
     processes than GPUs; ConnectionError if the others cannot be reached.
     """
-    global _group
+    global _group, _joined
     if str(device) == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(device)
@@ -100,41 +103,44 @@ def init(device="auto", minutes=30.0):
                              "process for each GPU, or choose the device cpu")
         torch.cuda.set_device(own)
         device = torch.device("cuda", own)
-    if _group is None:
+    if _joined is None:
         with _talking():
             if not dist.is_initialized():
                 dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
                                         timeout=timedelta(minutes=minutes))
+                atexit.register(_leave)
             patient = dist.new_group(backend="gloo", timeout=timedelta(days=30))
-        _group = Group(dist.get_rank(), dist.get_world_size(), patient)
+        _joined = Group(dist.get_rank(), dist.get_world_size(), patient)
+    _group = _joined
     return device
+
+
+def _leave():
+    if not _lost:  # otherwise there is nobody to take leave of
+        dist.destroy_process_group()
 
 
 @contextlib.contextmanager
 def shard(device="auto", minutes=30.0):
-    """`init` for a block: ``with shard() as device``. Arguments and errors as there."""
+    """`init` for a block, which ends with machines that are whole again: ``with shard() as device``."""
     global _group
-    joined, known = _group is None, dist.is_available() and dist.is_initialized()
-    device = init(device, minutes)
-    if _group is None or not joined:
-        yield device
-        return
+    before, device = _group, init(device, minutes)
     try:
-        with _last_words():
+        with contextlib.nullcontext() if before is _group else _last_words():
             yield device
     finally:
-        _group = None
-    if not known:  # after an error the others may be gone, and nobody can say goodbye to them
-        dist.destroy_process_group()
+        _group = before
 
 
 @contextlib.contextmanager
 def _talking():
     """Errors of torch.distributed, which name sockets, as one that says what to do."""
+    global _lost
     try:
         yield
     except RuntimeError as error:
-        raise ConnectionError(f"{LOST} ({str(error).splitlines()[0]})") from error
+        _lost = True
+        raise ConnectionError(f"{LOST} ({str(error).split('. ')[0]})") from error
 
 
 @contextlib.contextmanager
@@ -237,13 +243,14 @@ def merged(states, fields):
     if _group is None:
         return states
     own = list(states.values())
-    largest = _reduced([state.m.double() for state in own], dist.ReduceOp.MAX)
     names = ["s", "v", *(["v2"] if "variance" in fields else []), *(["u"] if "effective_patches" in fields else [])]
+    # float64, whatever the backend: one dtype on all processes, and no digits lost on the way
+    largest = _reduced([state.m.double() for state in own], dist.ReduceOp.MAX)
     sums = []
     for state, m in zip(own, largest):
+        mine = {name: getattr(state, name).double() for name in names}
         # merging with a state that has the largest logit M, but no patches, lowers the sums from m to M
-        zeros = {name: torch.zeros_like(getattr(state, name)) for name in names}
-        lowered = merge(State(state.m, **{name: getattr(state, name) for name in names}), State(m, **zeros))
+        lowered = merge(State(state.m, **mine), State(m, **{name: torch.zeros_like(z) for name, z in mine.items()}))
         sums += [getattr(lowered, name) for name in names]
     sums = iter(_reduced(sums, dist.ReduceOp.SUM))
     total = [State(m, **{name: next(sums) for name in names}) for m in largest]
@@ -263,7 +270,7 @@ def _with_sources(total, own):
         image, row, column = state.source.unbind(-1)
         number = (image * height + row) * width + column
         firsts.append(torch.where(state.m == whole.m, number, torch.iinfo(torch.int64).max))
-        as_heavy = state.m >= whole.m - rounding(state.v) * (1 + whole.m.abs())
+        as_heavy = state.m >= whole.m - 10 * rounding(state.v) * (1 + whole.m.abs())  # each m has rounding of its own
         ties.append(torch.where(as_heavy, 1 + state.tied.long(), 0))
     firsts = _reduced(firsts, dist.ReduceOp.MIN)
     ties = _reduced(ties, dist.ReduceOp.SUM)

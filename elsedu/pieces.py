@@ -2,6 +2,7 @@
 
 Each finished piece is a file, written at once or not at all, with the settings it was computed under in
 its header. A run that was killed skips the finished pieces; a run under other settings refuses to mix.
+Of several processes (`elsedu.distributed`) the first alone reads and writes, and tells the others what it has.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
+from elsedu import distributed
 from elsedu.files import write_bytes
 from elsedu.records import check_writable, read_json, settings_hash, write_json
 
@@ -27,16 +29,19 @@ class Pieces:
     """
 
     def __init__(self, folder, settings):
-        self.folder = None if folder is None else check_writable(folder)
+        self.folder = None if folder is None else Path(folder)
         self.settings = json.loads(json.dumps(settings))
         self.hash = settings_hash(self.settings)
         self.seconds = 0.0
         if self.folder is not None:
-            note = self.folder / "settings.json"
-            if note.exists():
-                self._same(note, read_json(note))
-            else:
-                write_json(note, self.settings)
+            distributed.led(self._open)
+
+    def _open(self):
+        note = check_writable(self.folder) / "settings.json"
+        if note.exists():
+            self._same(note, read_json(note))
+        else:
+            write_json(note, self.settings)
 
     def _same(self, path, before):
         if before != self.settings:
@@ -55,20 +60,25 @@ class Pieces:
 
         Raises ValueError for a piece of other settings or a damaged one; nothing is overwritten.
         """
-        if self.folder is not None and self.path(name).exists():
-            tensors, seconds = self._read(name)
-            self.seconds += seconds
-            return tensors
-        start = time.perf_counter()
-        tensors = {key: value.detach().cpu().contiguous() for key, value in compute().items()}
-        seconds = time.perf_counter() - start
-        self.seconds += seconds
+        found = distributed.led(lambda: self._read(name))
+        if found is None:
+            start = time.perf_counter()
+            tensors = {key: value.detach().cpu().contiguous() for key, value in compute().items()}
+            seconds = time.perf_counter() - start
+            found = distributed.led(lambda: self._keep(name, tensors, seconds))
+        self.seconds += found[1]
+        return found[0]
+
+    def _keep(self, name, tensors, seconds):
         if self.folder is not None:
             header = {"settings": json.dumps(self.settings), "seconds": f"{seconds:.3f}"}
             write_bytes(self.path(name), to_bytes(tensors, metadata=header))
-        return tensors
+        return tensors, seconds
 
     def _read(self, name):
+        """(tensors, seconds) of a finished piece, None if there is none."""
+        if self.folder is None or not self.path(name).exists():
+            return None
         path = self.path(name)
         try:
             with safe_open(path, framework="pt") as file:

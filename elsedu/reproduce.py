@@ -4,7 +4,8 @@
 
 Shipped networks are not trained again unless asked. Every stage leaves its files in <output>/<stem>/ and
 is skipped, as far as it got, the next time. Files of other settings are refused, never mixed or
-overwritten. The result is <output>/<stem>.json, with the pictures in <stem>.npz beside it.
+overwritten. Inside `elsedu.distributed.shard()` (on the command line: under torchrun) several processes share
+the training images. The result is <output>/<stem>.json, with the pictures in <stem>.npz beside it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from elsedu import records
+from elsedu import distributed, records
 from elsedu.calibration import calibrate
 from elsedu.checks import check_choice
 from elsedu.comparison import Plan
@@ -26,6 +27,7 @@ from elsedu.scales import ScaleSchedule
 __all__ = ["METRICS", "STAGES", "cells", "html", "markdown", "plain", "publish", "rows", "run", "table"]
 
 STAGES = ("train", "calibrate", "sample", "compare", "figures")
+ALONE = ("train", "figures")  # of several processes the first does these, and the others wait
 
 
 def run(name, tier=None, *, stage=None, output="reproduced", retrain=False, backend="auto", width=None,
@@ -51,7 +53,8 @@ def run(name, tier=None, *, stage=None, output="reproduced", retrain=False, back
     entry = entry.changed(width=width, limit_images=limit_images, epochs=epochs, seeds=seeds)
     if stage is not None:
         check_choice(stage, STAGES, "stage")
-    folder = records.check_writable(Path(output) / entry.stem)
+    folder = Path(output) / entry.stem
+    distributed.led(lambda: records.check_writable(folder))
     job = _Job(entry, Path(output), folder, retrain, backend, minutes, ceiling, device,
                progress_wanted() if progress is None else progress, say)
     return job.run(STAGES if stage is None else (stage,))
@@ -62,7 +65,7 @@ class _Job:
         self.entry, self.output, self.folder, self.say = entry, output, folder, say
         self.retrain, self.backend, self.minutes, self.progress = retrain, backend, minutes, progress
         self.ceiling, self.device = ceiling, device
-        self.data = entry.recipe.load_data()
+        self.data = distributed.in_turn(entry.recipe.load_data)
 
     @property
     def result(self):
@@ -71,11 +74,13 @@ class _Job:
     def run(self, stages):
         for stage in stages:
             start = time.perf_counter()
-            done = getattr(self, stage)()
-            self.say(f"{self.entry.stem}: {stage} {done} ({time.perf_counter() - start:.0f} s)")
+            work = getattr(self, stage)
+            done = distributed.led(work) if stage in ALONE else work()
+            if distributed.leads():
+                self.say(f"{self.entry.stem}: {stage} {done} ({time.perf_counter() - start:.0f} s)")
             if stage == "train" and done == "stopped":
                 return None
-        return self.result if self.result.exists() else None
+        return self.result if distributed.led(self.result.exists) else None
 
     # -- stages; each returns a word for the log --------------------------------------------------------
 
@@ -96,25 +101,22 @@ class _Job:
         """Windows of ELS and of LS."""
         source = self.entry.scales_from
         if source is not None:
-            self._borrow(source)
+            distributed.led(lambda: self._borrow(source))
             return f"windows of {source}"
         network = self._network(self.entry.recipe)
         for machine in ("els", "ls"):
             path = self._scales_path(machine)
             wanted = {"weights_hash": records.weights_hash(network), "data_hash": self.data.hash,
                       "options": dict(self.entry.calibration)}
-            if path.exists():
-                found = ScaleSchedule.load(path).info.get("made_with", {})
-                if found != wanted:
-                    raise ValueError(f"{path} was calibrated under other settings: {difference(found, wanted)}. "
-                                     "Use another output folder, or remove it")
+            if distributed.led(lambda path=path, wanted=wanted: self._calibrated(path, wanted)):
                 continue
             start = time.perf_counter()
             scales = calibrate(network, machine, self.data, progress=self.progress, steps=self.entry.steps,
                                **self.entry.calibration)
             info = {**scales.info, "made_with": wanted, "minutes": round((time.perf_counter() - start) / 60, 2),
                     "device": records.device_name(self.device)}
-            ScaleSchedule(scales.windows, scales.schedule, info).save(path)
+            found = ScaleSchedule(scales.windows, scales.schedule, info)
+            distributed.led(lambda path=path, found=found: found.save(path))
         return "done"
 
     def sample(self):
@@ -126,7 +128,13 @@ class _Job:
     def compare(self):
         """The numbers. Draws what is missing first."""
         plan, pieces = self._plan()
-        comparison = plan.finish(pieces, *plan.draw(pieces, self.progress))
+        drawn = plan.draw(pieces, self.progress)
+        processes = distributed.place()[1]
+        distributed.led(lambda: self._finish(plan, pieces, drawn, processes))
+        return "done"
+
+    def _finish(self, plan, pieces, drawn, processes):
+        comparison = plan.finish(pieces, *drawn)
         trained = plan.network.provenance
         jacobian = self._jacobian(plan, pieces)
         comparison.measured["jacobian"] = jacobian
@@ -137,8 +145,9 @@ class _Job:
             "training": {k: trained[k] for k in ("epochs", "steps", "loss", "cpu_minutes") if k in trained}
             | {"width": plan.network.config.get("width")},
         }
+        if processes > 1:
+            comparison.provenance["processes"] = processes
         comparison.save(self.result, images=self._publishable(comparison.images))
-        return "done"
 
     def figures(self):
         """PNG files beside the result."""
@@ -165,6 +174,16 @@ class _Job:
 
     # -- helpers ----------------------------------------------------------------------------------------
 
+    def _calibrated(self, path, wanted):
+        """Whether the windows are there; ValueError if they were found under other settings."""
+        if not path.exists():
+            return False
+        found = ScaleSchedule.load(path).info.get("made_with", {})
+        if found != wanted:
+            raise ValueError(f"{path} was calibrated under other settings: {difference(found, wanted)}. "
+                             "Use another output folder, or remove it")
+        return True
+
     def _recipes(self):
         second = self.entry.second if self.ceiling else None
         return [recipe for recipe in (self.entry.recipe, second) if recipe is not None]
@@ -178,13 +197,16 @@ class _Job:
         return own if own.exists() else shipped if shipped.exists() and not self.retrain else None
 
     def _network(self, recipe):
+        return distributed.led(lambda: self._load(recipe)).to(self.device)
+
+    def _load(self, recipe):
         from elsedu import networks
 
         path = self._weights(recipe)
         if path is None:
             raise FileNotFoundError(f"there are no weights of {recipe.name!r} yet: run the stage 'train' first "
                                     f"(elsedu reproduce {self.entry.name} --stage train)")
-        return networks.load(path).to(self.device)
+        return networks.load(path)
 
     def _scales_path(self, machine):
         return self.folder / f"{self.entry.stem}.{machine}.json"
@@ -210,10 +232,13 @@ class _Job:
     def _plan(self):
         entry = self.entry
         second = None
-        if entry.second is not None and self.ceiling and self._weights(entry.second) is not None:
+        if entry.second is not None and self.ceiling and distributed.led(
+                lambda: self._weights(entry.second) is not None):
             second = self._network(entry.second)
-        plan = Plan(self._network(entry.recipe), self.data, {m: self._scales(m) for m in ("els", "ls")}, entry.seeds,
-                    entry.steps, entry.network_steps, second, backend=self.backend, batch=entry.batch)
+        scales = distributed.led(lambda: {m: self._scales(m) for m in ("els", "ls")})
+        plan = Plan(self._network(entry.recipe), self.data, scales, entry.seeds,
+                    entry.steps, entry.network_steps, second, entry.machines, backend=self.backend,
+                    batch=entry.batch)
         return plan, Pieces(self.folder / "pieces", plan.settings())
 
     def _jacobian(self, plan, pieces):

@@ -28,8 +28,11 @@ def reproduce(
     weights: Annotated[bool, Option(help="Publish the weights too, at most 5 MB.")] = True,
     backend: Annotated[str, Option(help="auto, definition, torch, native or triton.")] = "auto",
 ):
-    """Run an experiment in stages that resume, or print the table."""
-    from elsedu import experiments
+    """Run an experiment in stages that resume, or print the table.
+
+    torchrun --nproc-per-node K -m elsedu reproduce ... shares the training images among K processes.
+    """
+    from elsedu import distributed, experiments
     from elsedu import reproduce as stages
 
     if listing:
@@ -47,9 +50,12 @@ def reproduce(
     from elsedu.commands.sample import _device
 
     changes = {"limit_images": limit_images, "width": width, "epochs": epochs, "seeds": seeds}
-    result = stages.run(name, tier, stage=stage, output=output, retrain=retrain, backend=backend, minutes=minutes,
-                        device=_device(device), **changes)
-    print(result or "not finished: run the same command again")
-    if publish and result:
-        for path in stages.publish(name, tier, output, weights=weights, **changes):
-            print(path)
+    with distributed.shard(_device(device)) as own:
+        result = stages.run(name, tier, stage=stage, output=output, retrain=retrain, backend=backend, minutes=minutes,
+                            device=own, **changes)
+        if not distributed.leads():
+            return
+        print(result or "not finished: run the same command again")
+        if publish and result:
+            for path in stages.publish(name, tier, output, weights=weights, **changes):
+                print(path)
