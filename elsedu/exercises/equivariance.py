@@ -2,7 +2,7 @@
 
 import torch
 
-from elsedu.exercises import compare, exercise, is_true
+from elsedu.exercises import compare, exercise
 
 
 @exercise("ex-els-count", mistakes=[
@@ -89,25 +89,58 @@ def els_one_pixel(answer):
     return compare(got, right(0.8, 0.6, 0.2))
 
 
+def _orbit_mean(machine, x, t, weigh=lambda log_density: log_density.softmax(0), back=True):
+    """The weighted mean of the scores of all shifts of x, or with a typical slip."""
+    scores, log_density = [], []
+    for shift in [(i, j) for i in range(x.shape[2]) for j in range(x.shape[3])]:
+        moved = x.roll([-s for s in shift], (2, 3))
+        score = machine.score(moved, t)
+        scores.append(score.roll(shift, (2, 3)) if back else score)
+        log_density.append(machine.posterior(moved, t).log_evidence[:, 0, 0])
+    return torch.einsum("gb,gbchw->bchw", weigh(torch.stack(log_density)), torch.stack(scores))
+
+
+def _equal(log_density):
+    return torch.full_like(log_density, 1 / len(log_density))
+
+
+def _likeliest(log_density):
+    return torch.nn.functional.one_hot(log_density.argmax(0), len(log_density)).T.to(log_density)
+
+
 @exercise("ex-orbit-average", mistakes=[
-    (lambda scores, log_density: scores.mean(0), "plain mean"),
-    (lambda scores, log_density: torch.einsum("gb,gbchw->bchw", torch.exp(log_density), scores), "underflow"),
-    (lambda scores, log_density: (torch.softmax(log_density, 1)[:, :, None, None, None] * scores).sum(0), "over the"),
-    (lambda scores, log_density: scores[0], "off by more"),
+    (lambda m, x, t: _orbit_mean(m, x, t, weigh=_equal), "plain mean"),
+    (lambda m, x, t: _orbit_mean(m, x, t, weigh=torch.exp), "sum to one"),
+    (lambda m, x, t: _orbit_mean(m, x, t, weigh=lambda logs: logs.exp() / logs.exp().sum(0)), "underflow"),
+    (lambda m, x, t: _orbit_mean(m, x, t, weigh=lambda logs: logs.softmax(1)), "over the batch"),
+    (lambda m, x, t: _orbit_mean(m, x, t, weigh=_likeliest), "likeliest"),
+    (lambda m, x, t: _orbit_mean(m, x, t, back=False), "shift back"),
+    (lambda m, x, t: m.score(x, t), "one shift"),
 ])  # fmt: skip
 def orbit_average(answer):
-    """The weighted mean over a group of shifts."""
+    """The best equivariant score out of the ideal score."""
+    from elsedu import EquivariantScore
+
     generator = torch.Generator().manual_seed(4)
-    scores = torch.randn(6, 3, 1, 2, 2, generator=generator)
-    log_density = 2 * torch.randn(6, 3, generator=generator) - 4000
-    weight = torch.softmax(log_density, 0)
-    right = torch.einsum("gb,gbchw->bchw", weight, scores)
-    got = torch.as_tensor(answer(scores, log_density))
-    if compare(got, scores.mean(0)) is None:
-        return "this is the plain mean: shifts in which the image is likely should count more."
-    if not bool(torch.isfinite(got).all()) or not bool(got.any()):
-        return "exp of the log densities underflow to 0; only their differences matter."
-    over_batch = torch.einsum("gb,gbchw->bchw", torch.softmax(log_density, 1), scores)
-    if compare(got, over_batch) is None:
-        return "the weights should sum to one over the shifts, not over the batch."
-    return is_true(compare(got, right) is None, f"{compare(got, right)}")
+    images = torch.rand(3, 1, 3, 4, generator=generator).double() * 2 - 1
+    x = torch.randn(2, 1, 3, 4, generator=generator).double()
+    machine = _ideal(images)
+    got = answer(machine, x, 0.5)
+    wrong = compare(got, EquivariantScore(images).score(x, 0.5))
+    if wrong and isinstance(got, torch.Tensor) and got.shape == x.shape:
+        for slip, hint in [
+            ({"weigh": _equal}, "this is the plain mean: shifts in which the image is likely should count more."),
+            ({"weigh": torch.exp}, "the weights of one image should sum to one over the shifts."),
+            ({"weigh": lambda logs: logs.softmax(1)}, "the weights sum to one over the batch, not over the shifts."),
+            ({"weigh": _likeliest}, "you take the likeliest shift alone; all have a say."),
+            ({"back": False}, "the score of a shifted image is shifted, too: shift back before you take the mean."),
+        ]:
+            if compare(got, _orbit_mean(machine, x, 0.5, **slip)) is None:
+                return hint
+        if compare(got, machine.score(x, 0.5)) is None:
+            return "this is the ideal score itself, from one shift only."
+    if wrong:
+        return wrong
+    far = 40 * x  # log densities of many thousands below zero
+    wrong = compare(answer(machine, far, 0.5), EquivariantScore(images).score(far, 0.5), rtol=1e-3)
+    return wrong and "right near the data, but far away exp of the log densities underflows: only differences matter."
