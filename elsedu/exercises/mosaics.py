@@ -1,7 +1,10 @@
 """Checks of the exercises of chapter book/part3/mosaics."""
 
+from itertools import pairwise
+
 import torch
 
+import elsedu
 from elsedu.exercises import compare, exercise, is_true
 
 
@@ -58,40 +61,6 @@ def running(answer):
             return "the old image has the wrong weight: look at the first term of the lemma, from t to s."
         return "the old image has the right weight, the belief has not: the weights of all beliefs are in the lemma."
     return wrong
-
-
-def _strips(n):
-    """Cyclic words of length n whose runs all have length two or more."""
-    words = torch.arange(2**n)[:, None] >> torch.arange(n) & 1
-    fine = (words == words.roll(1, 1)) | (words == words.roll(-1, 1))
-    return int(fine.all(1).sum())
-
-
-@exercise("ex-fibonacci", mistakes=[
-    (lambda n: sum(all((w >> k & 1) in (w >> k - 1 & 1 if k else -1, w >> k + 1 & 1 if k < n - 1 else -1)
-                       for k in range(n)) for w in range(2**n)), "first row"),
-    (lambda n: 2**n, "too many"),
-])
-def fibonacci(answer):
-    """Mosaics on the n x 3 torus."""
-    for n in (4, 5, 8, 11):
-        got, right = answer(n), _strips(n)
-        wrong = compare(got, right, rtol=0, atol=1e-9)
-        if wrong is None:
-            continue
-        if got == _open_strips(n):
-            return "did you forget that the torus closes? The first row is also a neighbour of the last."
-        if got > right:
-            return f"too many for n = {n}: a row without an equal neighbour has only three of nine votes."
-        return f"too few for n = {n}: the colour may be exchanged, and runs may have any length from two on."
-    return None
-
-
-def _open_strips(n):
-    words = torch.arange(2**n)[:, None] >> torch.arange(n) & 1
-    same = words[:, 1:] == words[:, :-1]
-    edge = torch.zeros(len(words), 1, dtype=torch.bool)
-    return int((torch.cat([edge, same], 1) | torch.cat([same, edge], 1)).all(1).sum())
 
 
 def _square(size):
@@ -161,3 +130,64 @@ def hard(answer):
         if not bool(known.all()):
             return "every value should be a pixel of a training image; is it the centre of the nearest patch?"
     return compare(got, right)
+
+
+def _velocity(x, t):
+    """The right side of the flow equation of the two-image machine, 3x3 windows on a torus."""
+    schedule = elsedu.schedule.cosine()
+    alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+    x0 = torch.tanh(alpha * _window_sum(x) / sigma**2)
+    return schedule.alpha_derivative(t) * x0 + schedule.sigma_derivative(t) * (x - alpha * x0) / sigma
+
+
+def _follow(x, t0, t1, steps, order=2, sign=1):
+    """The flow from t0 to t1, by Euler's method (order 1) or by Heun's (order 2)."""
+    for t, s in pairwise(torch.linspace(t0, t1, steps + 1, dtype=torch.float64).tolist()):
+        slope = sign * _velocity(x, t)
+        if order == 2:
+            slope = (slope + sign * _velocity(x + (s - t) * slope, s)) / 2
+        x = x + (s - t) * slope
+    return x
+
+
+def _alpha(t):
+    return elsedu.schedule.cosine().alpha(t)
+
+
+@exercise("ex-backwards", mistakes=[
+    (lambda m, t0: _follow(_alpha(t0) * m.double(), t0, 1.0, 5, order=1), "smaller steps"),
+    (lambda m, t0: _follow(m.double(), t0, 1.0, 400), "begin"),
+    (lambda m, t0: _follow(_alpha(t0) * m.double(), t0, 1.0, 400, sign=-1), "sign"),
+    (lambda m, t0: _follow(m.double(), 1.0, t0, 400), "upwards"),
+    (lambda m, t0: m.double(), "come"),
+])
+def backwards(answer):
+    """The noise from which the flow comes to a mosaic."""
+    stripes = -torch.ones(6, 6)
+    stripes[:, :2] = 1
+    octagon = -torch.ones(6, 6)
+    octagon[0:4, 0:4] = 1
+    octagon[0:4:3, 0:4:3] = -1
+    for t0 in (0.3, 0.1):
+        m = torch.stack([stripes, octagon]).double()
+        got, right = answer(m, t0), _follow(_alpha(t0) * m, t0, 1.0, 400)
+        if compare(got, right, rtol=1e-2, atol=1e-2) is None:
+            continue
+        if not isinstance(got, torch.Tensor) or got.shape != right.shape:
+            return compare(got, right)
+        scale = float(right.abs().mean())
+
+        def near(other, got=got, scale=scale):
+            return float((got.double() - other).abs().mean()) < 0.02 * scale
+
+        if near(_follow(m, t0, 1.0, 400)):
+            return "at t0 the flow should be at the clean image times its level: where should you begin?"
+        if near(_follow(_alpha(t0) * m, t0, 1.0, 400, sign=-1)):
+            return "the slope has the wrong sign: going up in time, the step s - t is positive by itself."
+        if near(_follow(m, 1.0, t0, 400)) or near(_follow(_alpha(t0) * m, 1.0, t0, 400)):
+            return "this goes down from t = 1; the way to the noise leads upwards in time, from t0 to 1."
+        off = float((got.double() - right).abs().max())
+        if off < 0.5 * scale:
+            return f"near, but off by up to {off:.2f}: take smaller steps, or a method that looks at the slope twice."
+        return f"from there the flow does not come through the mosaic at t0 = {t0}: it is off by up to {off:.2f}."
+    return None
