@@ -43,7 +43,7 @@ def begin(minutes: float, gpu_minutes: float | None = None) -> torch.device:
     return device
 
 
-def real_or(name, instead, *, size=None, limit=None):
+def real_or(name, instead, *, size=None, limit=None, limit_instead=None):
     """The real image set if its files are on this machine, else an embedded one; prints which it is.
 
     Nothing is downloaded. So a chapter runs at once everywhere, and on the paper's data where they are.
@@ -53,7 +53,7 @@ def real_or(name, instead, *, size=None, limit=None):
     name : the set of the paper: "mnist", "fashion_mnist", "cifar10" or "celeba"
     instead : an embedded set, e.g. "photos32"
     size : of `elsedu.load`, for whichever it is
-    limit : at most so many images, drawn at random; None for all
+    limit, limit_instead : at most so many images of the one and of the other, drawn at random; None for all
 
     Returns
     -------
@@ -63,8 +63,9 @@ def real_or(name, instead, *, size=None, limit=None):
 
     real = here(name)
     chosen = name if real else instead
+    most = limit if real else limit_instead
     count = SOURCES[chosen].images
-    data = load(chosen, size=size, limit=limit if limit is not None and limit < count else None)
+    data = load(chosen, size=size, limit=most if most is not None and most < count else None)
     if real:
         print(f"Images: {name}, {len(data):,} of them.")
     else:

@@ -435,7 +435,7 @@ def test_here_looks_without_downloading(tmp_path, monkeypatch):
 def test_a_chapter_takes_the_real_set_or_says_what_it_takes(tmp_path, monkeypatch, capsys):
     from elsedu.notebook import real_or
 
-    assert real_or("mnist", "digits", size=8, limit=30).name == "digits"
+    assert real_or("mnist", "digits", size=8, limit_instead=30).name == "digits"
     said = capsys.readouterr().out
     assert "digits, 30 of them" in said and "elsedu data fetch mnist" in said
     write_idx(tmp_path / "mnist", count=12)
