@@ -18,8 +18,7 @@ TEXTS = sorted([*NOTEBOOKS, *(ROOT / "book").glob("**/*.md"), ROOT / "README.md"
 
 MINUTES = 17  # the longest main path of a chapter, by the rule of scripts/nb.py minutes
 # Chapters that are still to be shortened: take a name out when its chapter keeps the limit, put none in.
-TOO_LONG = {
-            "part3/mosaics", "part3/scales", "part3/failures"}  # fmt: skip
+TOO_LONG = {"part3/mosaics", "part3/scales", "part3/failures"}
 QUICK = [p for p in NOTEBOOKS if str(p.relative_to(ROOT / "book").with_suffix("")) not in TOO_LONG]
 
 
