@@ -24,8 +24,8 @@ _NAMES = {
 }
 _MODULES = (
     "calibration", "comparison", "data", "distributed", "exercises", "experiments", "explorers", "figures", "jacobian",
-    "machines", "metrics", "mosaic", "networks", "posterior", "reproduce", "sampling", "scales", "schedule",
-    "training", "wiener",
+    "machines", "metrics", "mosaic", "networks", "other_denoisers", "posterior", "reproduce", "sampling", "scales",
+    "schedule", "training", "wiener",
 )
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = sorted([*_HOME, *_MODULES])

@@ -4,7 +4,7 @@ The machines of the paper are one answer to the question why a network does not 
 others, and nearly all of them are built from the same block: compare some pixels of the noisy image with the
 same pixels of every training image, and write the weighted mean of the training images into some pixels.
 
-    x0(p) = sum_k R_k(p) sum_i w_ki y_i(p),   w_k = softmax_i( - sum_q M_k(q) |x(q) - alpha y_i(q)|^2 / (2 sigma^2) )
+    x0(p) = sum_k R_k(p) sum_i w_ki y_i(p),   w_k = softmax_i( - sum_q M_k(q) (x(q) - alpha y_i(q))^2 / (2 sigma^2) )
 
 The rows of M say what is compared, those of R where the answer is written; the R_k(p) at a place sum to one.
 `compose` is this block. `CovarianceMasks` and `PatchPosterior` are choices of M and R. `SmoothedScore` blurs
@@ -140,10 +140,10 @@ def square_masks(shape, side):
 class CovarianceMasks(_FromImages):
     """Each pixel compares those pixels on which its best linear estimate leans (Lukoianov et al. 2025).
 
-    threshold: tau; the mask of pixel p holds the pixels q with |W_pq| >= tau max_q |W_pq|, where W is the
-    Wiener matrix at the time. Near 0 it holds all of them (the ideal score). The masks come from the data
-    alone. The paper's code divides W by its diagonal and normalises its softmax in a way of its own; here
-    the row's maximum is the measure, and the softmax is exact. Channels are summed in |W|.
+    threshold: tau; the mask of pixel p holds the pixels q with abs(W_pq) at least tau times the largest in
+    the row, where W is the Wiener matrix at the time. Near 0 it holds all of them (the ideal score). The masks
+    come from the data alone. Simplified: a row is measured by its own maximum, and one softmax runs over all
+    training images. Channels are summed in abs(W).
     """
 
     short_name = "covariance"

@@ -75,22 +75,22 @@ def tune(network, data, kind, values, index, steps=20, network_steps=150):
 
 
 def judge(network, data, denoisers, index, steps=20, network_steps=(20, 150), note=_note):
-    """{"agreement", "per_seed", "nearest_distance", "forced", "seconds"} of {name: denoiser} on test seeds.
+    """{"alike", "per_seed", "nearest_distance", "forced", "seconds"} of {name: denoiser} on test seeds.
 
-    The first three as in a comparison (elsedu/results/README.md). forced: median r over seeds at each time,
-    on the network's own noisy images. seconds: processor time of the reverse processes.
+    The first three as in a comparison (elsedu/results/README.md; "agreement" there). forced: median r over
+    seeds at each time, on the network's own noisy images. seconds: processor time of the reverse processes.
     """
     noise = seeds.noise("test", seeds.as_index(index), data.shape)
     targets = {str(count): sample(network, noise, count) for count in network_steps}
     walk = [(t, x, x0) for t, x, x0 in ddim(network, noise, steps) if t > 0]
-    block = {key: {} for key in ("agreement", "per_seed", "nearest_distance", "forced", "seconds")}
+    block = {key: {} for key in ("alike", "per_seed", "nearest_distance", "forced", "seconds")}
     for name, denoiser in denoisers.items():
         start = time.process_time()
         images = sample(denoiser, noise, steps)
         block["seconds"][name] = time.process_time() - start
         for count, target in targets.items():
             found = metrics.summary(images, target)
-            block["agreement"].setdefault(count, {})[name] = {m: statistics.median(found[m]) for m in METRICS}
+            block["alike"].setdefault(count, {})[name] = {m: statistics.median(found[m]) for m in METRICS}
             block["per_seed"].setdefault(count, {})[name] = {m: found[m].tolist() for m in METRICS}
         distance = metrics.nearest(data.images, images)[1] / np.sqrt(data.images[0].numel())
         block["nearest_distance"][name] = statistics.median(distance)
@@ -101,7 +101,7 @@ def judge(network, data, denoisers, index, steps=20, network_steps=(20, 150), no
 
 
 def stored(network, data, index):
-    """The part of the shipped comparison that belongs to these seeds: (agreement, per_seed, nearest_distance)."""
+    """The part of the shipped comparison that belongs to these seeds: (agreement, per_seed)."""
     record = records.read_json(results_table.FOLDER / f"{network.name}.json")
     made = record["provenance"]
     if (made["network"]["weights_hash"], made["data"]["hash"]) != (records.weights_hash(network), data.hash):
@@ -131,8 +131,8 @@ def denoiser_study(network, data, index=range(50), tuning=range(10), sides=SIDES
         note(f"{name}: {curves[name]}")
     block = judge(network, data, denoisers, index, note=note)
     agreement, per_seed = stored(network, data, index)
-    for count in block["agreement"]:
-        block["agreement"][count] = agreement[count] | block["agreement"][count]
+    for count in block["alike"]:
+        block["alike"][count] = agreement[count] | block["alike"][count]
         block["per_seed"][count] = per_seed[count] | block["per_seed"][count]
     curves = {name: {"value": list(found), "r": list(found.values())} for name, found in curves.items()}
     return {"seeds": len(index), "tuning": curves, **block}, chosen

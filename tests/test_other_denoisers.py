@@ -164,7 +164,7 @@ def test_studies_run_on_little(tmp_path, monkeypatch):
     assert curve[best] == max(curve.values())
     block = studies_denoisers.judge(network, data, {"itself": network}, index, steps=3, network_steps=(3,),
                                     note=lambda _: None)
-    assert block["agreement"]["3"]["itself"]["determination"]["median"] == pytest.approx(1)
+    assert block["alike"]["3"]["itself"]["determination"]["median"] == pytest.approx(1)
     agreement, _ = studies_denoisers.stored(network, data, index[1:3])
     assert agreement["3"]["is"]["squared_pearson"]["median"] == 0.25
     found = studies_denoisers.halves_study(data, elsedu.ScaleSchedule([3]), (10, 20), range(2), 2, lambda _: None)
