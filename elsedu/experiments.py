@@ -56,7 +56,7 @@ class Experiment:
 
     name, tier : as above. recipe : what is trained and on what. second : the same from another seed, for
     the ceiling, or None. calibration : options of `elsedu.calibrate`, without network, machine and data.
-    scales_from : the experiment whose windows are used instead of a calibration of its own, or None.
+    scales_from : the experiment (or stem) whose windows are used instead of a calibration of its own, or None.
     seeds, steps, network_steps, batch, machines : of `elsedu.compare`. paper_row : the row of `PAPER` to show beside.
     changes : what was changed from the declared settings; part of the names of result files.
     """

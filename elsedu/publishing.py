@@ -18,17 +18,18 @@ LIMIT = 5 * 2**20       # bytes of a weights file in the package
 NOT_SHARED = ("celeba",)  # images for non-commercial research only: numbers and windows, no weights
 
 
-def publish(name, tier=None, output="reproduced", *, weights=True, into=None, **changes):
+def publish(name, tier=None, output="reproduced", *, weights=True, into=None, entry=None, **changes):
     """Copy a finished experiment's result, windows and own weights into the package; the files written.
 
     weights : False leaves the weights out, for networks of more than 5 MB; CelebA's are never copied
     into : another folder instead of the package's
+    entry : the Experiment itself, instead of the one of that name and tier
     changes : as they were given to `run`
 
     FileNotFoundError if the experiment is not finished. ValueError if result, windows and weights are not of
     one network, or if the weights are too large even in half precision. Nothing is written then.
     """
-    entry = experiment(name, tier).changed(**changes)
+    entry = (entry or experiment(name, tier)).changed(**changes)
     output, into = Path(output), Path(into or PACKAGE)
     result = output / f"{entry.stem}.json"
     known = _read(result, entry)["provenance"]
@@ -64,7 +65,8 @@ def _weights(path, of, folder):
     if not path.exists():
         return {}
     network = networks.load(path)
-    if records.weights_hash(network) != of["weights_hash"]:
+    measured = network.provenance.get("stored", {}).get("weights_hash") or records.weights_hash(network)
+    if measured != of["weights_hash"]:
         raise ValueError(f"{path} is not the network that the result was computed with: nothing was published")
     try:
         content, network = files.compact(network, path.read_bytes(), LIMIT)

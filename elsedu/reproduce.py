@@ -37,7 +37,7 @@ def run(name, tier=None, *, stage=None, output="reproduced", retrain=False, back
     Parameters
     ----------
     name : of the experiment (`elsedu.experiments.names()`), or an Experiment; tier : of the paper's rows
-    stage : one of STAGES; None for all that is missing. A stage needs the earlier ones' files.
+    stage : one of STAGES, or several; None for all that is missing. A stage needs the earlier ones' files.
     output : folder of the results
     retrain : train from scratch although weights are shipped
     width, limit_images, epochs, seeds : changes to the declared settings
@@ -51,13 +51,14 @@ def run(name, tier=None, *, stage=None, output="reproduced", retrain=False, back
     """
     entry = name if isinstance(name, Experiment) else experiment(name, tier)
     entry = entry.changed(width=width, limit_images=limit_images, epochs=epochs, seeds=seeds)
-    if stage is not None:
-        check_choice(stage, STAGES, "stage")
+    stages = STAGES if stage is None else (stage,) if isinstance(stage, str) else tuple(stage)
+    for one in stages:
+        check_choice(one, STAGES, "stage")
     folder = Path(output) / entry.stem
     distributed.led(lambda: records.check_writable(folder))
     job = _Job(entry, Path(output), folder, retrain, backend, minutes, ceiling, device,
                progress_wanted() if progress is None else progress, say)
-    return job.run(STAGES if stage is None else (stage,))
+    return job.run(stages)
 
 
 class _Job:
@@ -219,7 +220,7 @@ class _Job:
 
     def _borrow(self, source):
         """Copy the windows of another experiment of the same tier (the paper's attention row does so)."""
-        other = experiment(source, self.entry.tier).stem
+        other = source if "." in source else experiment(source, self.entry.tier).stem
         for machine in ("els", "ls"):
             found = [place for place in (self.output / other / f"{other}.{machine}.json",
                                          Path(__file__).parent / "scales" / f"{other}.{machine}.json")

@@ -78,7 +78,7 @@ def compact(network: Network, content: bytes, limit: int):
     if len(small) > limit:
         raise ValueError(f"the weights take {len(content) / 2**20:.1f} MB, in half precision "
                          f"{len(small) / 2**20:.1f} MB; at most {limit / 2**20:g} MB are shipped")
-    rounded = in_half_precision(network)
+    rounded = in_half_precision(network).to(next(network.parameters()).device)
     agreement = half_precision_agreement(network, rounded)
     if not agreement >= 0.9999:
         raise ValueError(f"in half precision the network draws other images (pearson_r {agreement:.5f}), and in "

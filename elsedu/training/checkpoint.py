@@ -38,11 +38,15 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise OSError(f"cannot write {path}: {error.strerror or error}; an earlier file there is as it was") from error
 
 
+def content(checkpoint: Checkpoint) -> bytes:
+    """The file of a checkpoint."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()}
+    return to_bytes(tensors, metadata={"format": FORMAT, "header": json.dumps(checkpoint.header)})
+
+
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write the checkpoint into the folder, which is made if it is not there."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()}
-    header = {"format": FORMAT, "header": json.dumps(checkpoint.header)}
-    write_atomically(Path(folder) / FILE, to_bytes(tensors, metadata=header))
+    write_atomically(Path(folder) / FILE, content(checkpoint))
 
 
 def rounded(checkpoint: Checkpoint) -> Checkpoint:
