@@ -7,14 +7,17 @@ Noisy windows are the queries, training patches the keys, their centre pixels th
 The squared distance is expanded, |query|^2 - 2 alpha query.key + alpha^2 |key|^2, so that all inner products
 are one matrix product; colours are centred first, which keeps the cancellation in float32 below 1e-3 nats.
 Keys are visited in chunks, so memory does not grow with the number of images, and the partial sums are
-joined by `merge`. Where query and patch share one position (IS, LS, and the corners of the zero-border
-ELS) or one shift (ES) there are better ways: `boxsum_torch`. Everything is differentiable in x.
+joined by `merge`. On a GPU TF32 is switched off: its 11 bits would be wrong by hundredths of a nat. Where
+query and patch share one position (IS, LS, and the corners of the zero-border ELS) or one shift (ES) there
+are better ways: `boxsum_torch`. Everything is differentiable in x.
 
 With a zero border a pixel falls into one of four groups (appendix B.2): rows inside the border zone may be
 matched with every inside row, a row near the border only with itself, and columns likewise.
 """
 
 from __future__ import annotations
+
+import contextlib
 
 import torch
 import torch.nn.functional as F
@@ -23,35 +26,77 @@ from elsedu.posterior.boxsum_torch import every_shift, rounding, same_image, sam
 from elsedu.posterior.state import Dictionary, Kind, State, empty_state, merge, patch_counts
 
 CHUNK = {"cpu": 2**20, "other": 2**26}  # logits alive at once; on the CPU they should stay in the cache
+SMALLEST = 2**16  # no chunk is halved below this
 
 
 def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windows, fields, chunk=None):
     """{window: State} on x's device and in its dtype. Arguments as in `elsedu.posterior.partial_posterior`.
 
-    chunk: largest number of logits held at once (default: 2**20 on the CPU, 2**26 elsewhere, halved when
-    a GPU runs out of memory).
+    chunk: largest number of logits held at once (default: 2**20 on the CPU, on a GPU 2**26 or what its
+    free memory allows), halved when a GPU runs out of memory.
     """
     images = dictionary.images
     alpha = alpha.to(x.device, x.dtype)
     inv = (1 / (2 * sigma.double() ** 2)).to(x.device, x.dtype)
-    chunk = chunk or CHUNK["cpu" if x.device.type == "cpu" else "other"]
+
+    def compute(chunk):
+        if kind.whole:
+            whole = every_shift if kind.equivariant else same_image
+            state = whole(images, x, alpha, inv, fields, chunk)
+            state.n = patch_counts(kind, 0, *images[:, 0].shape).to(x.device)
+            return dict.fromkeys(windows, state)
+        return {window: windowed(dictionary, x, alpha, inv, kind, window, fields, chunk) for window in windows}
+
+    with full_precision():
+        return halving(compute, chunk or _chunk(x.device))
+
+
+def _chunk(device):
+    """Logits that fit: a dozen copies of a chunk are alive at the worst moment."""
+    if device.type != "cuda":
+        return CHUNK["cpu" if device.type == "cpu" else "other"]
+    free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return max(SMALLEST, min(CHUNK["other"], free // (12 * 4)))
+
+
+def halving(compute, chunk):
+    """compute(chunk), with half the chunk again and again while the GPU runs out of memory."""
     while True:
         try:
-            if kind.whole:
-                compute = every_shift if kind.equivariant else same_image
-                state = compute(images, x, alpha, inv, fields, chunk)
-                state.n = patch_counts(kind, 0, *images[:, 0].shape).to(x.device)
-                return dict.fromkeys(windows, state)
-            return {window: windowed(dictionary, x, alpha, inv, kind, window, fields, chunk) for window in windows}
+            return compute(chunk)
         except torch.cuda.OutOfMemoryError:
-            if chunk <= 2**16:
+            if chunk <= SMALLEST:
                 raise
-            chunk //= 2
-            torch.cuda.empty_cache()
+        # only here, after `except`, is what the failed attempt held set free
+        chunk //= 2
+        torch.cuda.empty_cache()
 
 
-def windowed(dictionary, x, alpha, inv, kind, window, fields, chunk=CHUNK["other"], inside=True):
-    """State of LS or ELS for one window; inside=False leaves the pixels away from a zero border empty."""
+@contextlib.contextmanager
+def full_precision():
+    """Matrix products in float32 proper, whatever the caller's settings; they are put back.
+
+    PyTorch knows two ways of setting this and refuses to compute if they disagree: keep to the caller's.
+    """
+    settings = torch.backends.cuda.matmul
+    try:
+        before, change = torch.get_float32_matmul_precision(), torch.set_float32_matmul_precision
+        full = "highest"
+    except RuntimeError:  # the caller has used the newer way
+        before, change = settings.fp32_precision, lambda value: setattr(settings, "fp32_precision", value)
+        full = "ieee"
+    if before == full:
+        yield
+        return
+    change(full)
+    try:
+        yield
+    finally:
+        change(before)
+
+
+def windowed(dictionary, x, alpha, inv, kind, window, fields, chunk):
+    """State of LS or ELS for one window."""
     height, width = x.shape[2:]
     images, state = dictionary.images, None
     if kind.equivariant:
@@ -59,17 +104,15 @@ def windowed(dictionary, x, alpha, inv, kind, window, fields, chunk=CHUNK["other
         centre = dictionary.centre.view(1, -1, 1, 1)
         query = _windows(x - alpha.view(-1, 1, 1, 1) * centre, window, kind.border)       # (B, D, H, W)
         per_step = max(1, chunk * 4 // query[0].numel())
-        groups = _groups(height, width, window, kind)
-        groups = groups if inside else groups[1:]
+        problems = groups(height, width, window, kind)
         for start in range(0, len(images), per_step):
             part = images[start:start + per_step]
             keys = _windows(part - centre, window, kind.border)
-            chunk_state = _assemble(groups, query, keys, part, alpha, inv, fields, chunk, start)
+            chunk_state = _assemble(problems, query, keys, part, alpha, inv, fields, chunk, start)
             state = chunk_state if state is None else merge(state, chunk_state)
         if kind.border == "zero" and window > 1:
-            corners = _outside(height, window)[:, None] & _outside(width, window)[None, :]
-            local = same_position(images, x, alpha, inv, kind.border, window, fields, chunk)
-            state = local if state is None else _choose(corners.to(x.device), local, state)
+            near = _outside(height, window)[:, None] & _outside(width, window)[None, :]
+            state = _choose(near.to(x.device), corners(images, x, alpha, inv, window, fields, chunk), state)
     else:
         state = same_position(images, x, alpha, inv, kind.border, window, fields, chunk)
     state.n = patch_counts(kind, window, len(images), height, width).to(x.device)
@@ -79,13 +122,50 @@ def windowed(dictionary, x, alpha, inv, kind, window, fields, chunk=CHUNK["other
 # -- queries against patches from many positions ------------------------------------------------------
 
 
+def corners(images, x, alpha, inv, window, fields, chunk=CHUNK["other"]):
+    """LS at the pixels near a zero border in both directions; the others stay empty.
+
+    Only the corners of the images are looked at, twice as large as the radius, or all where images are small.
+    """
+    radius, state = window // 2, empty_state(x, fields)
+
+    def ends(length):  # (pixels near the border, what their windows see)
+        if length <= 2 * radius:
+            return [(slice(0, length),) * 2]
+        return [(slice(0, radius), slice(0, 2 * radius)),
+                (slice(length - radius, length), slice(length - 2 * radius, length))]
+
+    for rows, seen_rows in ends(x.shape[2]):
+        for columns, seen_columns in ends(x.shape[3]):
+            seen = (..., seen_rows, seen_columns)
+            local = same_position(images[seen], x[seen], alpha, inv, "zero", window, fields, chunk)
+            inner = tuple(slice(a.start - b.start, a.stop - b.start)
+                          for a, b in ((rows, seen_rows), (columns, seen_columns)))
+            for name in ("m", "s", "v", "v2", "u", "tied"):
+                if getattr(state, name) is not None:
+                    getattr(state, name)[..., rows, columns] = getattr(local, name)[..., inner[0], inner[1]]
+            if state.source is not None:
+                first = torch.tensor([0, seen_rows.start, seen_columns.start], device=x.device)
+                state.source[:, rows, columns] = local.source[:, inner[0], inner[1]] + first
+    return state
+
+
 def _windows(images, window, border):
     """(N, C P^2, H, W): the window around every pixel, zero-extended or wrapped around the border."""
     radius = window // 2
+    if images.is_cuda:  # F.unfold would start one kernel an image
+        return unfold_views(images, window, border)
     if border == "circular" and radius:
         padded = F.pad(images, (radius,) * 4, mode="circular")
         return F.unfold(padded, window).view(len(images), -1, *images.shape[2:])
     return F.unfold(images, window, padding=radius).view(len(images), -1, *images.shape[2:])
+
+
+def unfold_views(images, window, border):
+    """The same as `_windows`, by views of the padded images and one copy."""
+    padded = F.pad(images, (window // 2,) * 4, mode="circular" if border == "circular" and window > 1 else "constant")
+    views = padded.unfold(2, window, 1).unfold(3, window, 1)                            # (N, C, H, W, P, P)
+    return views.permute(0, 1, 4, 5, 2, 3).reshape(len(images), -1, *images.shape[2:])
 
 
 def _inside(length, window):
@@ -99,7 +179,7 @@ def _outside(length, window):
     return mask
 
 
-def _groups(height, width, window, kind):
+def groups(height, width, window, kind):
     """Which rows and columns are matched with which: (query rows, key rows, query columns, key columns).
 
     An entry holds index tensors of shape (G, .): G independent problems of one size, done in one bmm.
@@ -111,23 +191,23 @@ def _groups(height, width, window, kind):
             rows, columns = all_rows, all_columns
         return [(all_rows[None], rows[None], all_columns[None], columns[None])]
     edge_rows, edge_columns = (_outside(n, window).nonzero() for n in (height, width))      # (G, 1)
-    groups = []
+    problems = []
     if len(rows) and len(columns):
-        groups.append((rows[None], rows[None], columns[None], columns[None]))
+        problems.append((rows[None], rows[None], columns[None], columns[None]))
     if len(edge_rows) and len(columns):
         same = columns.expand(len(edge_rows), -1)
-        groups.append((edge_rows, edge_rows, same, same))
+        problems.append((edge_rows, edge_rows, same, same))
     if len(edge_columns) and len(rows):
         same = rows.expand(len(edge_columns), -1)
-        groups.append((same, same, edge_columns, edge_columns))
-    return groups
+        problems.append((same, same, edge_columns, edge_columns))
+    return problems
 
 
-def _assemble(groups, query, keys, images, alpha, inv, fields, chunk, first):
+def _assemble(problems, query, keys, images, alpha, inv, fields, chunk, first):
     """One chunk of images against all queries: the State over all pixels (corners stay empty)."""
     batch, _, height, width = query.shape
     state = empty_state(images.new_empty(batch, images.shape[1], height, width), fields)
-    for query_rows, key_rows, query_columns, key_columns in groups:
+    for query_rows, key_rows, query_columns, key_columns in problems:
         q = _gather(query, query_rows, query_columns).permute(0, 2, 3, 1)   # (G, B, Q, D)
         k = _with_norms(_gather(keys, key_rows, key_columns))               # (G, D + 1, n K)
         values = _gather(images, key_rows, key_columns).flatten(2).transpose(1, 2)   # (G, n K, C)
