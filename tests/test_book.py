@@ -17,9 +17,6 @@ NOTEBOOKS = sorted(p for p in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkp
 TEXTS = sorted([*NOTEBOOKS, *(ROOT / "book").glob("**/*.md"), ROOT / "README.md"])
 
 MINUTES = 17  # the longest main path of a chapter, by the rule of scripts/nb.py minutes
-# Chapters that are still to be shortened: take a name out when its chapter keeps the limit, put none in.
-TOO_LONG = {"part3/mosaics", "part3/scales", "part3/failures"}
-QUICK = [p for p in NOTEBOOKS if str(p.relative_to(ROOT / "book").with_suffix("")) not in TOO_LONG]
 
 
 def names(paths):
@@ -46,7 +43,7 @@ def test_notebook_keeps_the_house_rules(path):
     assert nb.problems(path) == []
 
 
-@pytest.mark.parametrize("path", QUICK, ids=names(QUICK))
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
 def test_chapter_is_read_in_about_a_quarter_of_an_hour(path):
     taken = nb.minutes(nbformat.read(path, as_version=4))["main"]
     assert taken <= MINUTES, (

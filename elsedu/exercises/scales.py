@@ -4,6 +4,7 @@ import math
 
 import torch
 
+import elsedu
 from elsedu.exercises import compare, exercise
 
 NOTHING = "not answered yet: your function returns nothing."
@@ -119,4 +120,57 @@ def choose(answer):
             if compare(got, wrong) is None:
                 return hint
         return compare(got, right)
+    return None
+
+
+def _slopes(denoise, x):
+    """The diagonal of the Jacobian of a denoiser, (H, W)."""
+    x = x.detach().requires_grad_(True)
+    belief = denoise(x).flatten()
+    rows = [torch.autograd.grad(belief[k], x, retain_graph=True)[0].flatten()[k] for k in range(belief.numel())]
+    return torch.stack(rows).reshape(x.shape[-2:])
+
+
+def _column_sums(denoise, x):
+    x = x.detach().requires_grad_(True)
+    return torch.autograd.grad(denoise(x).sum(), x)[0][0, 0]
+
+
+@exercise("ex-error-map", mistakes=[
+    (lambda f, x, alpha, sigma: sigma**2 / alpha * _column_sums(f, x), "other pixels"),
+    (lambda f, x, alpha, sigma: _slopes(f, x), "derivative itself"),
+    (lambda f, x, alpha, sigma: alpha / sigma**2 * _slopes(f, x), "wrong way round"),
+    (lambda f, x, alpha, sigma: (sigma**2 / alpha * _slopes(f, x)).clamp_min(0).sqrt(), "square root"),
+    (lambda f, x, alpha, sigma: (f(x) - x / alpha)[0, 0] ** 2, "derivative of the belief"),
+])
+def error_map(answer):
+    """The posterior variance from the derivatives of the belief."""
+    images = 2 * torch.rand(9, 1, 5, 6, generator=torch.Generator().manual_seed(5), dtype=torch.float64) - 1
+    machine = elsedu.EquivariantLocalScore(images.float(), 3, backend="torch")
+    generator = torch.Generator().manual_seed(6)
+    for t in (0.4, 0.7):
+        alpha, sigma = float(machine.schedule.alpha(t)), float(machine.schedule.sigma(t))
+        x = alpha * images[:1] + sigma * torch.randn(1, 1, 5, 6, generator=generator, dtype=torch.float64)
+
+        def denoise(z, t=t):
+            return machine.denoise(z, t)
+
+        got, right = answer(denoise, x.clone(), alpha, sigma), machine.posterior(x, t).variance[0, 0]
+        if got is None:
+            return NOTHING
+        if compare(got, right) is None:
+            continue
+        slopes = _slopes(denoise, x)
+        for wrong, hint in (
+            (sigma**2 / alpha * _column_sums(denoise, x),
+             "a gradient of the sum of all beliefs: each pixel also moves the other pixels' beliefs."),
+            (slopes, "this is the derivative itself; what stands before the covariance?"),
+            (alpha / sigma**2 * slopes, "the factor before the covariance is used the wrong way round."),
+            (right.sqrt(), "this is the square root, the standard deviation; asked is the variance."),
+        ):
+            if compare(got, wrong) is None:
+                return hint
+        if getattr(got, "shape", None) != right.shape:
+            return compare(got, right)
+        return f"not the posterior variance: take the derivative of the belief at each pixel. {compare(got, right)}"
     return None
