@@ -2,8 +2,8 @@
 
 Drawn from the posterior's ``source`` map, (H,W,3) integers (image, row, column). Neighbouring pixels whose
 sources are neighbours in the same training image form one piece of the mosaic. Where several patches are equally
-near (the posterior's ``tied``, as on black ground), the source is one of many: such pixels are gray and belong to
-no piece.
+near (the posterior's ``tied``, as on black ground), the source is one of many: such pixels are dark gray and belong
+to no piece.
 """
 
 import matplotlib.pyplot as plt
@@ -21,7 +21,7 @@ __all__ = ["count_pieces", "mosaic_map", "outline_pieces", "provenance"]
 # Okabe and Ito's colours and lighter and darker relatives: one a training image, in order of its share.
 _PIECES = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8b5a2b", "#6a51a3"]
 _REST = "#f2e6c9"
-TIED = "#7f858c"
+TIED = "#33383f"
 
 
 def _keys(source, tied=None):
@@ -117,7 +117,7 @@ def mosaic_map(ax: Axes, image, source, top: int = 8, tied=None) -> dict:
     top : int
         How many training images get a colour of their own; the rest are pale.
     tied : tensor, optional
-        (H,W) bool: pixels for which several patches are equally near; they are gray.
+        (H,W) bool: pixels for which several patches are equally near; they are dark gray.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def provenance(image, source, training, top: int = 6, tied=None) -> Figure:
         How many training images to show; the pixels used are outlined in their colour.
     tied : tensor, optional
         (H,W) bool, for instance from ``elsedu.mosaic.provenance(..., return_tied=True)``: pixels for which several
-        patches are equally near. They are gray, a line below the map says so, and no share counts them.
+        patches are equally near. They are dark gray, a line below the map says so, and no share counts them.
 
     Returns
     -------
@@ -177,7 +177,7 @@ def provenance(image, source, training, top: int = 6, tied=None) -> Figure:
     pieces.set_title(f"its {number} piece{'s' * (number != 1)}")
     known = _known(source, tied)
     if not known.all():
-        pieces.text(0.5, -0.03, "gray: many patches fit equally", transform=pieces.transAxes, ha="center", va="top",
+        pieces.text(0.5, -0.03, "dark gray: many fit equally", transform=pieces.transAxes, ha="center", va="top",
                     fontsize=8.5)
     for k, (index, color) in enumerate(colors.items()):
         ax = fig.add_subplot(grid[k % 2, 4 + k // 2])
