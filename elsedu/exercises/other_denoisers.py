@@ -40,24 +40,24 @@ def _distance(x, y):
     return float(torch.linalg.vector_norm(x - y))
 
 
-def _share(x, y1, y2, rho, scale=1.0):
-    return _phi(scale * (_distance(x, y2)**2 - _distance(x, y1)**2) / (2 * _distance(y1, y2)) / rho)
+def _share(x, y1, y2, spread, scale=1.0):
+    return _phi(scale * (_distance(x, y2)**2 - _distance(x, y1)**2) / (2 * _distance(y1, y2)) / spread)
 
 
 @exercise("ex-smoothed-share", mistakes=[
-    (lambda x, y1, y2, rho: 1 - _share(x, y1, y2, rho), "other image"),
-    (lambda x, y1, y2, rho: _share(x, y1, y2, rho, 2.0), "half"),
-    (lambda x, y1, y2, rho: _share(x, y1, y2, rho**2), "standard deviation"),
-    (lambda x, y1, y2, rho: float(_distance(x, y1) < _distance(x, y2)), "no smoothing"),
-    (lambda x, y1, y2, rho: math.erf((_distance(x, y2)**2 - _distance(x, y1)**2) / (2 * _distance(y1, y2)) / rho),
+    (lambda x, y1, y2, spread: 1 - _share(x, y1, y2, spread), "other image"),
+    (lambda x, y1, y2, spread: _share(x, y1, y2, spread, 2.0), "half"),
+    (lambda x, y1, y2, spread: _share(x, y1, y2, spread**2), "standard deviation"),
+    (lambda x, y1, y2, spread: float(_distance(x, y1) < _distance(x, y2)), "no smoothing"),
+    (lambda x, y1, y2, spread: math.erf((_distance(x, y2)**2 - _distance(x, y1)**2) / (2 * _distance(y1, y2)) / spread),
      "distribution function"),
 ])
 def smoothed_share(answer):
     """The smoothed belief in the first of two images, without noise."""
     generator = torch.Generator().manual_seed(5)
-    for rho in (0.4, 1.0, 2.5):
+    for spread in (0.4, 1.0, 2.5):
         x, y1, y2 = torch.randn(3, 1, 3, 3, generator=generator, dtype=torch.float64)
-        right, got = _share(x, y1, y2, rho), answer(x, y1, y2, rho)
+        right, got = _share(x, y1, y2, spread), answer(x, y1, y2, spread)
         problem = compare(got, right)
         if problem is None:
             continue
@@ -66,9 +66,9 @@ def smoothed_share(answer):
         margin = (_distance(x, y2)**2 - _distance(x, y1)**2) / (2 * _distance(y1, y2))
         hints = [
             (1 - right, "this is the belief in the other image."),
-            (_share(x, y1, y2, rho, 2.0), "the distance to the plane half-way between has a half in it."),
-            (_share(x, y1, y2, rho**2) if rho != 1 else math.nan, "divide by the standard deviation itself."),
-            (math.erf(margin / rho), "erf runs from -1 to 1; what is the normal distribution function in terms of it?"),
+            (_share(x, y1, y2, spread, 2.0), "the distance to the plane half-way between has a half in it."),
+            (_share(x, y1, y2, spread**2) if spread != 1 else math.nan, "divide by the standard deviation itself."),
+            (math.erf(margin / spread), "erf runs from -1 to 1; how is the normal distribution function made of it?"),
             (float(margin > 0), "this is the belief with no smoothing: the nearer image takes all."),
         ]
         return next((hint for wrong, hint in hints if compare(got, wrong) is None), problem)
@@ -133,7 +133,8 @@ def _edge(variances, count, factor=0.5):
 def edge_time(answer):
     """The time at which the information in a noisy Gaussian image is the log of the number of images."""
     random = torch.rand(64, generator=torch.Generator().manual_seed(1))
-    cases = [(torch.tensor([2.0, 0.5, 0.1, 0.05] * 8), 5000), (random, 300), (torch.tensor([1.0] * 20 + [0.01] * 50), 40)]
+    steep = torch.tensor([1.0] * 20 + [0.01] * 50)
+    cases = [(torch.tensor([2.0, 0.5, 0.1, 0.05] * 8), 5000), (random, 300), (steep, 40)]
     for variances, count in cases:
         variances = variances.double()
         right, got = _edge(variances, count), answer(variances, count)
