@@ -25,8 +25,10 @@ def whole_file(path):
             os.fsync(stream.fileno())
         Path(temporary).chmod(0o666 & ~_umask())  # mkstemp makes private files
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say what it was too full for
         raise
 
 
