@@ -140,12 +140,21 @@ def html(table, columns=None, intervals=True):
 
 
 def grid(heads, lines):
-    """Any table of text in HTML: heads, a list of str; lines, lists of as many. Wide tables scroll."""
+    """Any table of text in HTML: heads, a list of str; lines, lists of as many. Wide tables scroll.
+
+    An interval, "0.956 [0.948, 0.963]", goes onto a line of its own.
+    """
+
+    def entry(text):
+        value, interval, rest = escape.escape(str(text)).partition(" [")
+        return f'{value}<br><small style="white-space:nowrap">[{rest}</small>' if interval else value
 
     def line(entries, tag):
-        return "<tr>" + "".join(f"<{tag}>{escape.escape(str(e))}</{tag}>" for e in entries) + "</tr>"
+        return "<tr>" + "".join(f'<{tag} style="text-align:left;padding:.4rem .5rem">{e}</{tag}>'
+                                for e in map(entry, entries)) + "</tr>"
 
-    return ('<div class="pst-scrollable-table-container"><table class="table"><thead>' + line(heads, "th")
+    # the class "dataframe" keeps the dark theme from laying a light ground under it
+    return ('<div class="pst-scrollable-table-container"><table class="table dataframe"><thead>' + line(heads, "th")
             + "</thead><tbody>" + "".join(line(entries, "td") for entries in lines) + "</tbody></table></div>")
 
 
