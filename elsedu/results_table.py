@@ -12,6 +12,7 @@ from pathlib import Path
 
 from elsedu import records
 from elsedu.comparison.measurement import METRICS
+from elsedu.data import SOURCES
 from elsedu.experiments import PAPER, TIERS, experiment, names
 
 FOLDER = Path(__file__).parent / "results"
@@ -164,3 +165,58 @@ def plain(table, columns=None, intervals=True):
     widths = [max(len(line[k]) for line in (heads, *lines)) for k in range(len(heads))]
     return "\n".join("  ".join(entry.ljust(width) for entry, width in zip(line, widths)).rstrip()
                      for line in (heads, *lines))
+
+
+# What makes the other files, by how their names begin; {} is the rest of the name.
+STUDIES = {
+    "windows-budget": "studies_denoisers budget", "kappa-": "studies kappa {}", "windows-": "studies windows {}",
+    "denoisers-": "studies_denoisers {}", "halves-": "studies_denoisers halves",
+    "attention-": "studies_attention {}",
+}
+
+
+def costs(tier, folder=None):
+    """(heads, lines): every experiment of a tier with its command and the minutes it took, where it was run.
+
+    Minutes of training, of both calibrations, and of drawing and comparing, on the machine that is named; "" where
+    nothing was measured. ValueError for an unknown tier.
+    """
+    heads = ["command", "images", "training steps", "seeds", "train", "calibrate", "compare", "machine"]
+    records_, lines = stored(folder), []
+    for name in names(tier):
+        entry = experiment(name, None if tier == "embedded" else tier)
+        settings, options = entry.recipe.settings, entry.recipe.data_options
+        option = "" if tier == "embedded" else f" --tier {tier}"
+        count = options.get("limit") or SOURCES[entry.recipe.data].images
+        line = [f"elsedu reproduce {name}{option}", f"{count:,}", f"{settings.steps:,}", str(entry.seeds)]
+        record = records_.get(entry.stem)
+        if record is None:
+            lines.append([*line, "", "", "", ""])
+            continue
+        known = record["provenance"]
+        found = [(known.get("training") or {}).get("cpu_minutes"),
+                 _sum(calibration.get("minutes") for calibration in (known.get("calibration") or {}).values()),
+                 known.get("minutes")]
+        lines.append([*line, *("" if m is None else f"{m:.1f}" for m in found), known["device"]])
+    return heads, lines
+
+
+def _sum(numbers):
+    numbers = [n for n in numbers if n is not None]
+    return sum(numbers) if numbers else None
+
+
+def studies(folder=None):
+    """(heads, lines): every other result with its command and its minutes."""
+    lines = []
+    for path in sorted(Path(folder or FOLDER).glob("*.json")):
+        record = records.read_json(path)
+        if "agreement" in record.get("measured", {}):
+            continue
+        start = next((start for start in STUDIES if path.stem.startswith(start)), None)
+        if start is None:
+            raise ValueError(f"{path.name} is neither a comparison nor the result of a known study")
+        minutes = record["provenance"].get("minutes")
+        lines.append([path.name, f"python -m elsedu.{STUDIES[start].format(path.stem.removeprefix(start))}",
+                      "" if minutes is None else f"{minutes:.1f}", record["provenance"].get("device", "")])
+    return ["file", "command", "minutes", "machine"], lines

@@ -97,3 +97,38 @@ def test_strips(found):
     bars = [line.get_xdata() for line in ax.lines]
     assert bars[1][0] == median([0.9, 0.8, 0.95])["median"] and ax.get_ylim() == (1.5, -0.5)
     plt.close("all")
+
+
+def test_costs_name_every_experiment_and_only_measured_minutes():
+    from elsedu.experiments import TIERS, names
+
+    for tier in TIERS:
+        heads, lines = results_table.costs(tier)
+        assert len(lines) == len(names(tier)) and all(len(line) == len(heads) for line in lines)
+    _, lines = results_table.costs("embedded")
+    digits = next(line for line in lines if line[0] == "elsedu reproduce digits-resnet-zero")
+    known = results_table.stored()["digits-resnet-zero"]["provenance"]
+    assert digits[4] == f"{known['training']['cpu_minutes']:.1f}" and digits[6] == f"{known['minutes']:.1f}"
+    assert float(digits[5]) == round(sum(c["minutes"] for c in known["calibration"].values()), 1)
+    assert digits[1:4] == ["1,797", "14,000", "100"]
+
+
+def test_costs_are_empty_where_nothing_was_run(tmp_path):
+    _, lines = results_table.costs("full", tmp_path)
+    assert all(line[4:] == ["", "", "", ""] for line in lines)
+    assert lines[0][0].endswith("--tier full")
+
+
+def test_every_study_has_its_command(tmp_path):
+    from importlib.util import find_spec
+
+    _, lines = results_table.studies()
+    others = {path.stem for path in results_table.FOLDER.glob("*.json")} - set(results_table.stored())
+    assert {line[0].removesuffix(".json") for line in lines} == others
+    commands = {line[0]: line[1] for line in lines}
+    assert commands["windows-digits-resnet-zero.json"] == "python -m elsedu.studies windows digits-resnet-zero"
+    assert commands["windows-budget.json"] == "python -m elsedu.studies_denoisers budget"
+    assert all(find_spec(command.split()[2]) for command in commands.values())
+    (tmp_path / "unheard-of.json").write_text('{"measured": {}, "provenance": {}}')
+    with pytest.raises(ValueError, match="unheard-of"):
+        results_table.studies(tmp_path)
