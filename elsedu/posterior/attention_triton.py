@@ -105,8 +105,10 @@ def _attend(
     q_exists = q < queries
     b = q // per_image
     a = tl.load(alpha + b, mask=q_exists, other=0.0)
-    rate = tl.load(inv + b, mask=q_exists, other=0.0) * 1.4426950408889634  # 1 / (2 sigma^2), over log 2
-    scale = 2 * a * rate / (tl.load(factors + b, mask=q_exists, other=1.0) * key_factor)
+    rate = tl.load(inv + b, mask=q_exists, other=0.0)  # 1 / (2 sigma^2)
+    rate *= 1.4426950408889634  # over log 2
+    factor = tl.load(factors + b, mask=q_exists, other=1.0) * key_factor
+    scale = 2 * a * rate / factor
     own = tl.load(q_norms + g * q_stride + q) * rate
 
     out = (g * tl.num_programs(1) + tl.program_id(1)) * queries + q
@@ -117,25 +119,29 @@ def _attend(
     s = tl.load(s_io + out, mask=q_exists, other=0.0)
     v = tl.load(v_io + at_v, mask=v_exists, other=0.0)
 
-    if SHALLOW:  # one step: known to the compiler, which then loads the next keys ahead of time
+    if SHALLOW:  # one step: where the compiler knows, it loads keys ahead of time
         depth = BLOCK_D
     d = tl.arange(0, BLOCK_D)
     q_at = (g * depth + d)[None, :] * q_stride + q[:, None]
-    first = tl.program_id(1) * blocks_per_split * BLOCK_K  # the compiler sees that 16 bytes can be read at once
+    # a multiple of BLOCK_K: the compiler sees that 16 bytes can be read at once
+    first = tl.program_id(1) * blocks_per_split * BLOCK_K
     last = tl.minimum(first + blocks_per_split * BLOCK_K, keys)
     for start in range(first, last, BLOCK_K):
         k = start + tl.arange(0, BLOCK_K)
         k_at = (g * depth + d)[:, None] * k_stride + k[None, :]
         product = tl.zeros((BLOCK_Q, BLOCK_K), tl.float32)
         for step in range(0, depth, BLOCK_D):
-            query, query_rest = tl.load(q_high + q_at + step * q_stride), tl.load(q_low + q_at + step * q_stride)
-            key, key_rest = tl.load(k_high + k_at + step * k_stride), tl.load(k_low + k_at + step * k_stride)
+            query = tl.load(q_high + q_at + step * q_stride)
+            query_rest = tl.load(q_low + q_at + step * q_stride)
+            key = tl.load(k_high + k_at + step * k_stride)
+            key_rest = tl.load(k_low + k_at + step * k_stride)
             product = tl.dot(query, key, product)
             product = tl.dot(query, key_rest, product)
             product = tl.dot(query_rest, key, product)
 
         norm = tl.load(k_norms + g * k_stride + k)
-        logits = scale[:, None] * product - ((a * a * rate)[:, None] * norm[None, :] + own[:, None])
+        squares = (a * a * rate)[:, None] * norm[None, :] + own[:, None]
+        logits = scale[:, None] * product - squares
         logits = tl.where((k < last)[None, :], logits, float("-inf"))
         larger = tl.maximum(m, tl.max(logits, 1))
         rescale = tl.exp2(m - larger)
@@ -144,8 +150,10 @@ def _attend(
         v = v * rescale[:, None]
         for c in tl.static_range(CHANNELS):
             middle = (g * depth + c * area + area // 2) * k_stride + k
-            centre = tl.load(k_high + middle).to(tl.float32) + tl.load(k_low + middle).to(tl.float32)
-            v += tl.where(colour[None, :] == c, tl.sum(weight * centre[None, :], 1)[:, None], 0.0)
+            centre = tl.load(k_high + middle).to(tl.float32)
+            centre += tl.load(k_low + middle).to(tl.float32)
+            added = tl.sum(weight * centre[None, :], 1)
+            v += tl.where(colour[None, :] == c, added[:, None], 0.0)
         m = larger
 
     tl.store(m_io + out, m, mask=q_exists)
