@@ -148,10 +148,10 @@ def grid(heads, lines):
 
     def entry(text):
         value, interval, rest = escape.escape(str(text)).partition(" [")
-        return f'{value}<br><small style="white-space:nowrap">[{rest}</small>' if interval else value
+        return f'{value}<br><small style="white-space:nowrap;font-size:.82em">[{rest}</small>' if interval else value
 
     def line(entries, tag):
-        return "<tr>" + "".join(f'<{tag} style="text-align:left;padding:.4rem .5rem">{e}</{tag}>'
+        return "<tr>" + "".join(f'<{tag} style="text-align:left;padding:.4rem .4rem">{e}</{tag}>'
                                 for e in map(entry, entries)) + "</tr>"
 
     # the class "dataframe" keeps the dark theme from laying a light ground under it
