@@ -224,3 +224,13 @@ def test_wiener_labels(labelled, x):
 def test_repr_says_what_it_is(labelled):
     assert repr(EquivariantLocalScore(labelled, 3)) == (
         "EquivariantLocalScore(labelled, 8 images 1x6x6, window=3, border='zero', backend='auto')")
+
+
+@pytest.mark.parametrize("shape", [(5, 9), (9, 5), (5, 6), (7, 7)])
+def test_windows_wider_than_an_odd_side(shape):
+    images = torch.randn(3, 1, *shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64).clamp(-1, 1)
+    noisy = torch.randn(2, 1, *shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for window in (5, 7, 9, 11):
+        one, other = (elsedu.EquivariantLocalScore(images, window, backend=b).denoise(noisy, 0.4)
+                      for b in ("definition", "torch"))
+        assert torch.allclose(one, other, atol=1e-10), window

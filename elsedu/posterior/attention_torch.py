@@ -250,9 +250,13 @@ def _gather(maps, rows, columns):
 
 
 def _both_ends(maps, axis, count):
-    """The first and the last count/2 entries along an axis: the rows (columns) near the border."""
-    half, length = count // 2, maps.shape[axis]
-    return torch.cat([maps.narrow(axis, 0, half), maps.narrow(axis, length - half, half)], axis)
+    """The first and the last count/2 entries along an axis: the rows (columns) near the border.
+
+    count is odd where the window is wider than the image: then every entry is near the border.
+    """
+    first, length = count // 2, maps.shape[axis]
+    last = count - first
+    return torch.cat([maps.narrow(axis, 0, first), maps.narrow(axis, length - last, last)], axis)
 
 
 def _with_norms(keys):
