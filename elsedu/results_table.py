@@ -171,7 +171,7 @@ def plain(table, columns=None, intervals=True):
 STUDIES = {
     "windows-budget": "studies_denoisers budget", "kappa-": "studies kappa {}", "windows-": "studies windows {}",
     "denoisers-": "studies_denoisers {}", "halves-": "studies_denoisers halves",
-    "attention-": "studies_attention {}",
+    "attention-": "studies_attention {}", "published-": "studies published {}",
 }
 
 

@@ -1,14 +1,18 @@
-"""Two questions about calibration, answered with numbers (chapter "Scales").
+"""Three questions about calibration, answered with numbers (chapter "Scales").
 
     python -m elsedu.studies kappa digits-resnet-zero
     python -m elsedu.studies windows mnist16-resnet-zero
+    python -m elsedu.studies published cifar10-resnet-zero.full-e8-w48
 
 kappa     how many effective patches must a window keep, for windows found without a network ("evidence")
           to be closest to those found along a network's own reverse process? Asked of the digits only.
 windows   do the ways of calibrating, rules, criteria and numbers of steps predict a network differently well?
 
-Nothing here touches the 100 test seeds: windows are chosen on the first images of the stream
-"calibration", and judged on its images 1000, 1001, ...
+published  do the windows that the paper released for its own network predict ours of the same kind?
+
+The first two do not touch the 100 test seeds: windows are chosen on the first images of the stream
+"calibration", and judged on its images 1000, 1001, ... The third chooses nothing, and is judged on test seeds,
+those of the network's comparison, so that its number can stand beside the one for the network's own windows.
 """
 
 from __future__ import annotations
@@ -23,11 +27,11 @@ import torch
 from elsedu import records, seeds
 from elsedu.calibration import calibrate, choose, methods, window_distance
 from elsedu.comparison import border_of, lineup, statistics
-from elsedu.experiments import experiment
+from elsedu.experiments import experiment, from_stem
 from elsedu.metrics import pearson_r
 from elsedu.progress import progress_wanted
 from elsedu.sampling import sample
-from elsedu.scales import ScaleSchedule
+from elsedu.scales import ScaleSchedule, published
 
 KAPPAS = (1.5, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 400)
 JUDGES = range(1000, 1040)
@@ -68,12 +72,12 @@ def variants(network, data, windows, samples=10, folds=5, progress=None):
     return found
 
 
-def judge(network, data, schedules, index=JUDGES, steps=20, network_steps=(20, 150)):
+def judge(network, data, schedules, index=JUDGES, steps=20, network_steps=(20, 150), stream="calibration"):
     """{name: {"20": median record, "150": ...}}: Pearson's r of ELS with each schedule and the network.
 
-    The images are numbers `index` of the stream "calibration". Equal schedules are drawn once.
+    The images are numbers `index` of the stream. Equal schedules are drawn once.
     """
-    noise = seeds.noise("calibration", index, data.shape)
+    noise = seeds.noise(stream, index, data.shape)
     label = seeds.labels(index, network.classes if network.label_required else None)
     drawn = {str(count): sample(network, noise, count, label) for count in network_steps}
     known, result = {}, {}
@@ -101,13 +105,31 @@ def window_study(network, data, windows, progress=None):
             for name in schedules}
 
 
+def published_study(name, network, data, network_steps=(20, 150), count=None):
+    """{"windows", "seeds", "own": medians of the comparison, "published": medians}, on the comparison's seeds.
+
+    count: only the first so many of them.
+
+    ValueError if the paper released no windows for this kind of network or they are for other images.
+    """
+    row = experiment(name.partition(".")[0], "full").paper_row
+    if tuple(data.shape[1:]) != (32, 32):
+        raise ValueError(f"released windows are for images of 32x32 pixels, {name} has {data.shape[1:]}")
+    released = published(row)
+    record = records.read_json(Path(__file__).parent / "results" / f"{name}.json")
+    index = record["provenance"]["seeds"]["index"][:count]
+    found = judge(network, data, {"it": released}, index, network_steps=network_steps, stream="test")["it"]
+    own = {steps: block["els"]["pearson_r"] for steps, block in record["measured"]["agreement"].items()}
+    return {"windows": list(released.windows), "seeds": len(index), "own": own, "published": found}
+
+
 def main(arguments):
-    """`python -m elsedu.studies kappa|windows NAME [FOLDER]`: write FOLDER/<study>-<name>.json."""
+    """`python -m elsedu.studies kappa|windows|published NAME [FOLDER]`: write FOLDER/<study>-<name>.json."""
     from elsedu import networks
 
     study, name, folder = arguments[0], arguments[1], Path(arguments[2] if len(arguments) > 2 else "reproduced")
     records.check_writable(folder)
-    entry = experiment(name)
+    entry = from_stem(name)
     network, data, start = networks.network(name), entry.recipe.load_data(), time.perf_counter()
     windows = [w for w in entry.calibration["windows"] if border_of(network) == "zero" or w <= min(data.shape[1:])]
     if study == "kappa":
@@ -115,10 +137,13 @@ def main(arguments):
         measured = kappa_study(network, data, windows, target) | {"trajectory": list(target.windows)}
     elif study == "windows":
         measured = window_study(network, data, windows)
+    elif study == "published":
+        measured = published_study(name, network, data)
     else:
-        raise ValueError(f"unknown study {study!r}; known: kappa, windows")
+        raise ValueError(f"unknown study {study!r}; known: kappa, windows, published")
+    judges = "stream test, the comparison's seeds" if study == "published" else f"stream calibration, {JUDGES}"
     provenance = {"network": {"name": name, "weights_hash": records.weights_hash(network)},
-                  "data": {"name": data.name, "hash": data.hash}, "judged on": f"stream calibration, {JUDGES}",
+                  "data": {"name": data.name, "hash": data.hash}, "judged on": judges,
                   "versions": records.versions(), "device": records.device_name(), "commit": records.commit(),
                   "minutes": round((time.perf_counter() - start) / 60, 1)}
     result = {"measured": records.rounded(measured), "provenance": provenance}

@@ -186,3 +186,18 @@ def test_studies_choose_and_judge(few):
                            index=range(1000, 1004), steps=4, network_steps=(4,))
     assert judged["own"]["4"]["low"] > 0.9999 > judged["other"]["4"]["median"]
     assert min(studies.JUDGES) > 100        # apart from the samples that windows are chosen on
+
+
+def test_released_windows_on_a_network_of_ours(few):
+    from elsedu import studies
+
+    stem = "cifar10-resnet-zero.laptop"
+    with pytest.raises(ValueError, match="32x32 pixels, .*16"):
+        studies.published_study(stem, None, few.__class__(torch.zeros(2, 3, 16, 16), None, "tiles"))
+    tiles = elsedu.load("photos32", limit=6)
+    released = elsedu.scales.published("cifar10-resnet-zero")
+    machine = elsedu.EquivariantLocalScore(elsedu.ImageSet(tiles.images), released)
+    machine.label_required = False
+    found = studies.published_study(stem, machine, machine.data, network_steps=(20,), count=2)
+    assert found["seeds"] == 2 and found["published"]["20"]["low"] > 0.9999
+    assert found["own"]["20"]["median"] > 0.5 and found["windows"][0] == 3
