@@ -192,7 +192,7 @@ def test_released_windows_on_a_network_of_ours(few):
     from elsedu import studies
 
     stem = "cifar10-resnet-zero.laptop"
-    with pytest.raises(ValueError, match="32x32 pixels, .*16"):
+    with pytest.raises(ValueError, match=r"32x32 pixels, .*16"):
         studies.published_study(stem, None, few.__class__(torch.zeros(2, 3, 16, 16), None, "tiles"))
     tiles = elsedu.load("photos32", limit=6)
     released = elsedu.scales.published("cifar10-resnet-zero")
