@@ -45,6 +45,10 @@ class Denoiser:
         t, label = self._check(x, t, label)
         return self._predict(x, t, label)
 
+    def check_shape(self, x, what="x"):
+        """ValueError or TypeError, which says `what` is wrong, if x is no batch of images that this denoiser serves."""
+        check_images(x, self.image_shape, what)
+
     # -- for subclasses: t is a checked float64 tensor () or (B,), label None or (B,) -------------------
 
     def _denoise(self, x, t, label):
@@ -59,7 +63,7 @@ class Denoiser:
         return x0, self.schedule.noise_from_x0(x, x0, t)
 
     def _check(self, x, t, label):
-        check_images(x, self.image_shape)
+        self.check_shape(x)
         t = check_time(t, len(x))
         label = check_label(label, len(x), self.classes, x.device)
         if label is None and self.label_required:

@@ -15,7 +15,7 @@ import itertools
 
 import torch
 
-from elsedu.checks import broadcast_time, check_images, check_steps
+from elsedu.checks import broadcast_time, check_steps
 from elsedu.progress import bar
 
 
@@ -28,11 +28,12 @@ def times(steps):
 def ddim(denoiser, noise, steps=20, label=None):
     """Yield (t, noisy, denoised) for t = 1, ..., 1/steps; the last yield is (0, sample, sample).
 
-    denoiser: machine or network. noise: (B, C, H, W), the image at t = 1, usually standard normal.
+    denoiser: machine or network. noise: (B, C, H, W), the image at t = 1, usually standard normal; its size is
+    the machine's, or any that the network accepts.
     The input is not changed. Gradients follow torch's grad mode.
     """
     steps = check_steps(steps)
-    check_images(noise, denoiser.image_shape, "noise")
+    denoiser.check_shape(noise, "noise")
     return _ddim(denoiser, noise, steps, label)
 
 

@@ -122,6 +122,17 @@ def test_sampling_a_network():
     assert torch.equal(images, elsedu.sample(network, noise, steps=4))
 
 
+def test_draws_at_any_size_it_accepts():
+    """A convolutional network has no fixed size; a machine draws at the size of its images."""
+    network = UNet((1, 8, 8), width=8, embedding=16)
+    noise = torch.randn(1, 1, 12, 16)
+    assert elsedu.sample(network, noise, steps=2).shape == noise.shape
+    with pytest.raises(ValueError, match=r"multiples of 4, got noise of shape \(1, 1, 10, 8\)"):
+        elsedu.sample(network, noise[..., :10, :8], steps=2)
+    with pytest.raises(ValueError, match=r"noise .*\(1, 12, 16\); expected \(1, 8, 8\)"):
+        elsedu.sample(elsedu.EquivariantLocalScore(elsedu.load("digits"), 3), noise, steps=2)
+
+
 def test_bad_queries():
     x = torch.randn(2, 1, 8, 8)
     plain, conditional = small(), small(classes=3)
@@ -133,7 +144,7 @@ def test_bad_queries():
         plain.noise(x, 0.5, 1)
     with pytest.raises(ValueError, match=r"1 channels.*\(2, 3, 8, 8\)"):
         plain.noise(torch.randn(2, 3, 8, 8), 0.5)
-    with pytest.raises(ValueError, match="multiples of 4, got 10 x 8"):
+    with pytest.raises(ValueError, match=r"multiples of 4, got x of shape \(1, 1, 10, 8\)"):
         UNet((1, 8, 8), width=8, embedding=16).noise(torch.randn(1, 1, 10, 8), 0.5)
     for t in (-0.1, 1.5, float("nan"), torch.tensor([0.1, 0.2, 0.3])):
         with pytest.raises(ValueError, match="t "):

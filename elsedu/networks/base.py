@@ -71,15 +71,18 @@ class Network(nn.Module, Denoiser):
 
     # -- a denoiser's parts (elsedu.denoiser): checks, noise, clean image -------------------------------
 
-    def _check(self, x, t, label):
-        check_images(x)
+    def check_shape(self, x, what="x"):
+        check_images(x, what=what)
         channels, height, width = x.shape[1:]
         if channels != self.image_shape[0]:
             raise ValueError(f"{self.name} takes images of {self.image_shape[0]} channels, "
-                             f"got x of shape {tuple(x.shape)}")
+                             f"got {what} of shape {tuple(x.shape)}")
         if height % self.stride or width % self.stride:
             raise ValueError(f"{self.name} takes height and width in multiples of {self.stride}, "
-                             f"got {height} x {width}")
+                             f"got {what} of shape {tuple(x.shape)}")
+
+    def _check(self, x, t, label):
+        self.check_shape(x)
         device = next(self.parameters()).device
         if x.device != device:
             raise ValueError(f"x is on {x.device}, the network on {device}")
