@@ -102,7 +102,7 @@ def _call(func, args, kwargs):
         raise RuntimeError(f"{name}: the generator is on another device than what it draws")
     with IN_GENERAL():
         out = func(*tree_map(inner, args), **tree_map(inner, kwargs))
-    if not elsewhere or name in ("__get__",) and not isinstance(out, torch.Tensor):
+    if not elsewhere:
         return out
     known = {id(a.inner): a for a in tensors if isinstance(a, OnGPU)}  # in place: the same object comes back
     return tree_map(lambda o: known.get(id(o)) if id(o) in known else _placed(o), out)
