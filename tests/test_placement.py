@@ -121,6 +121,19 @@ def test_training_and_the_trained(config, gpu, tmp_path):
     torch.testing.assert_close(inner(seen), jacobian.heat_map(plain, noise, 0.5, label=label), atol=1e-4, rtol=1e-4)
 
 
+def test_a_network_trained_elsewhere(gpu, tmp_path):
+    pytest.importorskip("diffusers")
+    from test_pretrained import saved, unet
+
+    network = networks.from_diffusers(saved(tmp_path, unet(), beta_schedule="squaredcos_cap_v2"))
+    noise = torch.randn(2, 1, 8, 8, generator=rng(0))
+    expected = elsedu.sample(network, noise, steps=3)
+    with gpu:
+        drawn = elsedu.sample(network.to("cuda"), noise.to("cuda"), steps=3)
+        torch.testing.assert_close(inner(drawn), expected, atol=1e-4, rtol=1e-4)
+        elsedu.calibrate(network, "els", elsedu.load("digits", limit=40), windows=[3, 5], steps=3, samples=2)
+
+
 def test_an_experiment(gpu, tmp_path):
     """All stages: the same numbers from the pretended GPU as from the CPU, and networks that load on the CPU."""
     here, there, entry = tmp_path / "here", tmp_path / "there", tiny()

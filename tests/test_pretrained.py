@@ -51,6 +51,22 @@ def test_sampling_equals_diffusers_ddim(tmp_path):
     torch.testing.assert_close(elsedu.sample(network, noise, steps=10), x, atol=1e-4, rtol=1e-4)
 
 
+def test_calibration_and_comparison(tmp_path):
+    """The machines take the network's own noise schedule, and so do its calibrated windows."""
+    network = networks.from_diffusers(saved(tmp_path, unet(), beta_schedule="squaredcos_cap_v2"))
+    data = elsedu.load("digits", limit=40)
+    scales = {kind: elsedu.calibrate(network, kind, data, windows=[3, 5], steps=4, samples=2) for kind in ("els", "ls")}
+    assert all(found.schedule == network.schedule and found.info["border"] == "zero" for found in scales.values())
+    with pytest.warns(UserWarning, match="does not say on which data"):
+        found = elsedu.compare(network, data, scales, seeds=3, steps=4, network_steps=(4, 6))
+    machine = elsedu.EquivariantLocalScore(data, scales["els"], schedule=network.schedule)
+    noise = elsedu.seeds.noise("test", range(3), data.shape)
+    r = elsedu.metrics.pearson_r(elsedu.sample(machine, noise, 4), elsedu.sample(network, noise, 6))
+    assert found.measured["agreement"]["6"]["els"]["pearson_r"]["median"] == pytest.approx(float(r.median()), abs=1e-3)
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="schedule"):
+        elsedu.compare(network, data, elsedu.scales.published("cifar10-unet-attention"), seeds=1)
+
+
 def test_model_with_its_scheduler_beside(tmp_path):
     unet().save_pretrained(tmp_path)
     diffusers.DDPMScheduler().save_pretrained(tmp_path)
