@@ -9,7 +9,6 @@ from functools import partial
 
 import torch
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 # these take both on a true GPU as well
@@ -74,6 +73,28 @@ def pretended_gpu(monkeypatch, capability=(7, 0)):
 def inner(a):
     """The tensor behind a pretended one; anything else as it is."""
     return a.inner if isinstance(a, OnGPU) else a
+
+
+def tree_map(function, tree):
+    """`function` of everything in tuples, lists and dicts."""
+    kind = type(tree)
+    if kind in (tuple, list):
+        return kind([tree_map(function, a) for a in tree])
+    if kind is dict:
+        return {key: tree_map(function, a) for key, a in tree.items()}
+    if isinstance(tree, tuple) and kind is not torch.Size:  # what torch.max and the like return
+        made = [tree_map(function, a) for a in tree]
+        return kind(made) if kind.__module__ == "torch.return_types" else kind(*made)
+    return function(tree)
+
+
+def tree_leaves(tree):
+    kind = type(tree)
+    if kind is dict:
+        tree = tree.values()
+    elif not isinstance(tree, (tuple, list)):
+        return [tree]
+    return [leaf for a in tree for leaf in tree_leaves(a)]
 
 
 def _dims(a):
