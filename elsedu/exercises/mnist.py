@@ -23,6 +23,8 @@ def _median(values):
     (lambda table: _median(table.diagonal()), "subtract"),
     (lambda table: table.diagonal().mean() - table[~torch.eye(len(table), dtype=torch.bool)].mean(), "medians"),
     (lambda table: _median(table[~torch.eye(len(table), dtype=torch.bool)]) - _median(table.diagonal()), "sign"),
+    (lambda table: table.diagonal().median() - table[~torch.eye(len(table), dtype=torch.bool)].median(),
+     "np.median"),
 ])
 def chance(answer):
     """Median of the diagonal minus median of the rest."""
@@ -41,6 +43,8 @@ def chance(answer):
             return "this is the agreement itself; the chance level remains to be subtracted."
         if compare(got, table.diagonal().mean() - table[off].mean()) is None:
             return "asked for are medians; these are means."
+        if compare(got, table.diagonal().median() - table[off].median()) is None:
+            return "torch.median takes the lower of two values in the middle; np.median takes their mean, as asked."
         return compare(got, right)
     return None
 
