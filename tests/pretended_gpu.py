@@ -126,10 +126,10 @@ def _call(func, args, kwargs):
     if not elsewhere:
         return out
     known = {id(a.inner): a for a in tensors if isinstance(a, OnGPU)}  # in place: the same object comes back
-    return tree_map(lambda o: known.get(id(o)) if id(o) in known else _placed(o), out)
+    return tree_map(lambda o: known.get(id(o)) if id(o) in known else placed(o), out)
 
 
-def _placed(a):
+def placed(a):
     return OnGPU(a) if isinstance(a, torch.Tensor) and not isinstance(a, OnGPU) else a
 
 

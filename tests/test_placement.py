@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,14 @@ def test_rows_at_full_scale_in_miniature(row, gpu, tmp_path, monkeypatch):
     assert plan.Work(tmp_path, [row]).done(row)
     result = json.loads((tmp_path / "rows" / f"{row}.full-e1.json").read_text())
     assert result["provenance"]["device"] == "pretended GPU"
+
+
+NOTEBOOKS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "book").rglob("*.ipynb"))
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_notebooks(notebook):
+    """Readers in Colab often have a GPU: no cell may fail there."""
+    command = [sys.executable, str(ROOT / "tests" / "on_pretended_gpu.py"), str(ROOT / notebook)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
