@@ -13,7 +13,7 @@ from pathlib import Path
 from elsedu import records
 from elsedu.comparison.measurement import METRICS
 from elsedu.data import SOURCES
-from elsedu.experiments import PAPER, TIERS, experiment, names
+from elsedu.experiments import PAPER, TIERS, experiment, from_stem, names
 
 FOLDER = Path(__file__).parent / "results"
 COLUMNS = ("els", "els_circular", "ls", "is", "es", "wiener", "nearest", "ceiling")
@@ -178,27 +178,45 @@ STUDIES = {
 def costs(tier, folder=None):
     """(heads, lines): every experiment of a tier with its command and the minutes it took, where it was run.
 
-    Minutes of training, of both calibrations, and of drawing and comparing, on the machine that is named; "" where
-    nothing was measured. ValueError for an unknown tier.
+    A run with changed settings has a line of its own. Minutes of training, of both calibrations, and of drawing and
+    comparing, on the machine that is named; "" where nothing was measured. ValueError for an unknown tier.
     """
     heads = ["command", "images", "training steps", "seeds", "train", "calibrate", "compare", "machine"]
-    records_, lines = stored(folder), []
+    found, lines = stored(folder), []
     for name in names(tier):
         entry = experiment(name, None if tier == "embedded" else tier)
-        settings, options = entry.recipe.settings, entry.recipe.data_options
-        option = "" if tier == "embedded" else f" --tier {tier}"
-        count = options.get("limit") or SOURCES[entry.recipe.data].images
-        line = [f"elsedu reproduce {name}{option}", f"{count:,}", f"{settings.steps:,}", str(entry.seeds)]
-        record = records_.get(entry.stem)
-        if record is None:
-            lines.append([*line, "", "", "", ""])
-            continue
-        known = record["provenance"]
-        found = [(known.get("training") or {}).get("cpu_minutes"),
-                 _sum(calibration.get("minutes") for calibration in (known.get("calibration") or {}).values()),
-                 known.get("minutes")]
-        lines.append([*line, *("" if m is None else f"{m:.1f}" for m in found), known["device"]])
+        lines.append(_cost(entry, "", found.get(entry.stem)))
+        for stem, record in found.items():
+            if stem.startswith(f"{entry.stem}.full-" if tier == "full" else f"{entry.stem}-"):
+                changed = _from_stem(stem)
+                if changed is not None:
+                    lines.append(_cost(changed, f" --seeds {record['measured']['seeds']}", record))
     return heads, lines
+
+
+def _from_stem(stem):
+    """The changed experiment of that stem, or None (mnist16-resnet-zero-b is another network, no change)."""
+    try:
+        return from_stem(stem)
+    except ValueError:
+        return None
+
+
+def _cost(entry, extra, record):
+    settings, options = entry.recipe.settings, entry.recipe.data_options
+    tier = "" if entry.tier == "embedded" else f" --tier {entry.tier}"
+    flags = {"epochs": "--epochs", "n_images": "--limit-images", "width": "--width"}
+    changes = "".join(f" {flags[key]} {value}" for key, value in sorted(entry.changes.items()))
+    count = options.get("limit") or SOURCES[entry.recipe.data].images
+    seeds = entry.seeds if record is None else record["measured"]["seeds"]
+    line = [f"elsedu reproduce {entry.name}{tier}{changes}{extra}", f"{count:,}", f"{settings.steps:,}", str(seeds)]
+    if record is None:
+        return [*line, "", "", "", ""]
+    known = record["provenance"]
+    minutes = [(known.get("training") or {}).get("cpu_minutes"),
+               _sum(calibration.get("minutes") for calibration in (known.get("calibration") or {}).values()),
+               known.get("minutes")]
+    return [*line, *("" if m is None else f"{m:.1f}" for m in minutes), known["device"]]
 
 
 def _sum(numbers):

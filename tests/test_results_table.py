@@ -104,7 +104,8 @@ def test_costs_name_every_experiment_and_only_measured_minutes():
 
     for tier in TIERS:
         heads, lines = results_table.costs(tier)
-        assert len(lines) == len(names(tier)) and all(len(line) == len(heads) for line in lines)
+        declared = [line for line in lines if "--seeds" not in line[0]]
+        assert len(declared) == len(names(tier)) and all(len(line) == len(heads) for line in lines)
     _, lines = results_table.costs("embedded")
     digits = next(line for line in lines if line[0] == "elsedu reproduce digits-resnet-zero")
     known = results_table.stored()["digits-resnet-zero"]["provenance"]
@@ -117,6 +118,20 @@ def test_costs_are_empty_where_nothing_was_run(tmp_path):
     _, lines = results_table.costs("full", tmp_path)
     assert all(line[4:] == ["", "", "", ""] for line in lines)
     assert lines[0][0].endswith("--tier full")
+
+
+def test_costs_of_a_run_with_changed_settings(tmp_path):
+    """A line of its own below the declared one, with the command that runs it again."""
+    record = results_table.stored()["cifar10-resnet-zero.laptop"]
+    for stem in ("cifar10-resnet-zero.full-e8-w48", "cifar10-resnet-zero.laptop-n500", "mnist16-resnet-zero-b"):
+        (tmp_path / f"{stem}.json").write_text(json.dumps(record))
+    for tier, changes, images, steps in (("full", "--epochs 8 --width 48", "50,000", "6,250"),
+                                         ("laptop", "--limit-images 500", "500", "10,000")):
+        lines = results_table.costs(tier, tmp_path)[1]
+        at = [line[0] for line in lines].index(f"elsedu reproduce cifar10-resnet-zero --tier {tier}")
+        assert lines[at + 1][:4] == [f"elsedu reproduce cifar10-resnet-zero --tier {tier} {changes} --seeds 50",
+                                     images, steps, "50"]
+        assert len([line for line in lines if line[4]]) == 1
 
 
 def test_every_study_has_its_command(tmp_path):
