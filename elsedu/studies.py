@@ -73,7 +73,13 @@ def variants(network, data, windows, samples=10, folds=5, progress=None):
 
 
 def judge(network, data, schedules, index=JUDGES, steps=20, network_steps=(20, 150), stream="calibration"):
-    """{name: {"20": median record, "150": ...}}: Pearson's r of ELS with each schedule and the network.
+    """{name: {"20": median record, "150": ...}}: `agreements`, as medians over the images."""
+    found = agreements(network, data, schedules, index, steps, network_steps, stream)
+    return {name: {count: statistics.median(values) for count, values in by.items()} for name, by in found.items()}
+
+
+def agreements(network, data, schedules, index, steps=20, network_steps=(20, 150), stream="calibration"):
+    """{name: {"20": (S,), "150": ...}}: Pearson's r of ELS with each schedule and the network, image by image.
 
     The images are numbers `index` of the stream. Equal schedules are drawn once.
     """
@@ -85,7 +91,7 @@ def judge(network, data, schedules, index=JUDGES, steps=20, network_steps=(20, 1
         if scales.windows not in known:
             machine = lineup(network, data, {"els": scales, "ls": scales}, ("els",))["els"]
             images = sample(machine, noise, steps, label)
-            known[scales.windows] = {count: statistics.median(pearson_r(images, target))
+            known[scales.windows] = {count: pearson_r(images, target).double().cpu().numpy()
                                      for count, target in drawn.items()}
         result[name] = known[scales.windows]
     return result
@@ -106,7 +112,10 @@ def window_study(network, data, windows, progress=None):
 
 
 def published_study(name, network, data, network_steps=(20, 150), count=None):
-    """{"windows", "seeds", "own": medians of the comparison, "published": medians}, on the comparison's seeds.
+    """The paper's windows on another network, on the seeds of its comparison.
+
+    {"windows", "seeds", "own": medians of the comparison, "published": medians, "above": share of the seeds that
+    the paper's windows predict better, "gain": median of the difference}; the last four by network steps.
 
     count: only the first so many of them.
 
@@ -118,9 +127,14 @@ def published_study(name, network, data, network_steps=(20, 150), count=None):
     released = published(row)
     record = records.read_json(Path(__file__).parent / "results" / f"{name}.json")
     index = record["provenance"]["seeds"]["index"][:count]
-    found = judge(network, data, {"it": released}, index, network_steps=network_steps, stream="test")["it"]
-    own = {steps: block["els"]["pearson_r"] for steps, block in record["measured"]["agreement"].items()}
-    return {"windows": list(released.windows), "seeds": len(index), "own": own, "published": found}
+    found = agreements(network, data, {"it": released}, index, network_steps=network_steps, stream="test")["it"]
+    before = record["measured"]["per_seed"]
+    own = {steps: np.array(before[steps]["els"]["pearson_r"][:count], dtype=float) for steps in found}
+    return {"windows": list(released.windows), "seeds": len(index),
+            "own": {steps: statistics.median(values) for steps, values in own.items()},
+            "published": {steps: statistics.median(values) for steps, values in found.items()},
+            "above": {steps: statistics.above(values, own[steps]) for steps, values in found.items()},
+            "gain": {steps: statistics.median(values - own[steps]) for steps, values in found.items()}}
 
 
 def main(arguments):

@@ -201,3 +201,4 @@ def test_released_windows_on_a_network_of_ours(few):
     found = studies.published_study(stem, machine, machine.data, network_steps=(20,), count=2)
     assert found["seeds"] == 2 and found["published"]["20"]["low"] > 0.9999
     assert found["own"]["20"]["median"] > 0.5 and found["windows"][0] == 3
+    assert found["above"]["20"]["share"] == 1 and found["gain"]["20"]["low"] > 0 and found["own"]["20"]["seeds"] == 2
