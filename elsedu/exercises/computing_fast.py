@@ -101,6 +101,7 @@ def box_sum(answer):
     (lambda n, R, tolerance: math.log(n / tolerance), "R"),
     (lambda n, R, tolerance: -math.log(n * R / tolerance), "sign"),
     (lambda n, R, tolerance: n * R / tolerance, "logarithm"),
+    (lambda n, R, tolerance: math.log((n - 1) * R / tolerance), "sharper"),
 ])
 def reach(answer):
     """log(n R / tolerance)."""
@@ -115,6 +116,7 @@ def reach(answer):
             (math.log(length / tolerance), "all the patches left out count together, and there may be n of them."),
             (math.log(n / tolerance), "the error also grows with R, the length of the interval."),
             (n * length / tolerance, "the weight is the exponential of minus the reach: take the logarithm."),
+            (math.log((n - 1) * length / tolerance), "true, and a little sharper, but here all n count as left out."),
         ]
         for wrong, hint in hints:
             if compare(got, wrong) is None:
