@@ -1,4 +1,4 @@
-// The sum over patches, arranged by shifts (chapter 12).
+// The sum over patches, arranged by shifts (chapter "Computing it fast").
 //
 // Fix a shift s = (dy, dx) between the noisy image x and a training image y. The squared difference
 //     D(q) = sum over channels of (x(q - s) - alpha y(q))^2
