@@ -19,6 +19,7 @@ FOLDER = Path(__file__).parent / "results"
 COLUMNS = ("els", "els_circular", "ls", "is", "es", "wiener", "nearest", "ceiling")
 HEADS = {"els": "ELS", "els_circular": "ELS (torus)", "ls": "LS", "is": "IS", "es": "ES", "wiener": "Wiener",
          "nearest": "nearest", "ceiling": "ceiling", "above_is": "ELS > IS"}
+STYLE = "text-align:left;padding:.4rem .4rem"
 INDENT = "\u00a0\u00a0"     # no-break spaces: Markdown and HTML keep them
 
 
@@ -150,13 +151,20 @@ def grid(heads, lines):
         value, interval, rest = escape.escape(str(text)).partition(" [")
         return f'{value}<br><small style="white-space:nowrap;font-size:.82em">[{rest}</small>' if interval else value
 
-    def line(entries, tag):
-        return "<tr>" + "".join(f'<{tag} style="text-align:left;padding:.4rem .4rem">{e}</{tag}>'
-                                for e in map(entry, entries)) + "</tr>"
+    def head_style(column):
+        """Long texts get lines of some 16 letters, not one line a word."""
+        letters = max(len(str(text).partition(" [")[0]) for text in column)
+        return f"{STYLE};min-width:{min(7.0, 0.5 * letters):.2g}em"
 
+    def line(entries, tag, styles):
+        return "<tr>" + "".join(f'<{tag} style="{style}">{entry(text)}</{tag}>'
+                                for text, style in zip(entries, styles)) + "</tr>"
+
+    top = line(heads, "th", [head_style(column) for column in zip(heads, *lines)])
+    rows_ = "".join(line(entries, "td", [STYLE] * len(heads)) for entries in lines)
     # the class "dataframe" keeps the dark theme from laying a light ground under it
-    return ('<div class="pst-scrollable-table-container"><table class="table dataframe"><thead>' + line(heads, "th")
-            + "</thead><tbody>" + "".join(line(entries, "td") for entries in lines) + "</tbody></table></div>")
+    return ('<div class="pst-scrollable-table-container"><table class="table dataframe">'
+            f"<thead>{top}</thead><tbody>{rows_}</tbody></table></div>")
 
 
 def plain(table, columns=None, intervals=True):
