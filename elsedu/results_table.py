@@ -161,10 +161,10 @@ def grid(heads, lines):
                                 for text, style in zip(entries, styles)) + "</tr>"
 
     top = line(heads, "th", [head_style(column) for column in zip(heads, *lines)])
-    rows_ = "".join(line(entries, "td", [STYLE] * len(heads)) for entries in lines)
+    body = "".join(line(entries, "td", [STYLE] * len(heads)) for entries in lines)
     # the class "dataframe" keeps the dark theme from laying a light ground under it
     return ('<div class="pst-scrollable-table-container"><table class="table dataframe">'
-            f"<thead>{top}</thead><tbody>{rows_}</tbody></table></div>")
+            f"<thead>{top}</thead><tbody>{body}</tbody></table></div>")
 
 
 def plain(table, columns=None, intervals=True):
@@ -191,33 +191,24 @@ def costs(tier, folder=None):
     """
     heads = ["command", "images", "training steps", "seeds", "train", "calibrate", "compare", "machine"]
     found, lines = stored(folder), []
+    # a stem with something changed: cifar10-resnet-zero.full-e16-w64
+    changed = [from_stem(stem) for stem in found if "-" in stem.partition(".")[2]]
     for name in names(tier):
         entry = experiment(name, None if tier == "embedded" else tier)
-        lines.append(_cost(entry, "", found.get(entry.stem)))
-        for stem, record in found.items():
-            if stem.startswith(f"{entry.stem}.full-" if tier == "full" else f"{entry.stem}-"):
-                changed = _from_stem(stem)
-                if changed is not None:
-                    lines.append(_cost(changed, f" --seeds {record['measured']['seeds']}", record))
+        lines += [_cost(e, found.get(e.stem))
+                  for e in (entry, *(c for c in changed if (c.name, c.tier) == (name, tier)))]
     return heads, lines
 
 
-def _from_stem(stem):
-    """The changed experiment of that stem, or None (mnist16-resnet-zero-b is another network, no change)."""
-    try:
-        return from_stem(stem)
-    except ValueError:
-        return None
-
-
-def _cost(entry, extra, record):
+def _cost(entry, record):
     settings, options = entry.recipe.settings, entry.recipe.data_options
     tier = "" if entry.tier == "embedded" else f" --tier {entry.tier}"
     flags = {"epochs": "--epochs", "n_images": "--limit-images", "width": "--width"}
     changes = "".join(f" {flags[key]} {value}" for key, value in sorted(entry.changes.items()))
     count = options.get("limit") or SOURCES[entry.recipe.data].images
     seeds = entry.seeds if record is None else record["measured"]["seeds"]
-    line = [f"elsedu reproduce {entry.name}{tier}{changes}{extra}", f"{count:,}", f"{settings.steps:,}", str(seeds)]
+    changes += f" --seeds {seeds}" if changes else ""
+    line = [f"elsedu reproduce {entry.name}{tier}{changes}", f"{count:,}", f"{settings.steps:,}", str(seeds)]
     if record is None:
         return [*line, "", "", "", ""]
     known = record["provenance"]

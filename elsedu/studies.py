@@ -7,8 +7,7 @@
 kappa     how many effective patches must a window keep, for windows found without a network ("evidence")
           to be closest to those found along a network's own reverse process? Asked of the digits only.
 windows   do the ways of calibrating, rules, criteria and numbers of steps predict a network differently well?
-
-published  do the windows that the paper released for its own network predict ours of the same kind?
+published do the windows that the paper released for its own network predict ours of the same kind?
 
 The first two do not touch the 100 test seeds: windows are chosen on the first images of the stream
 "calibration", and judged on its images 1000, 1001, ... The third chooses nothing, and is judged on test seeds,
@@ -117,7 +116,7 @@ def published_study(name, network, data, network_steps=(20, 150), count=None):
     {"windows", "seeds", "own": medians of the comparison, "published": medians, "above": share of the seeds that
     the paper's windows predict better, "gain": median of the difference}; the last four by network steps.
 
-    count: only the first so many of them.
+    count: only the first so many of the seeds.
 
     ValueError if the paper released no windows for this kind of network or they are for other images.
     """

@@ -41,10 +41,13 @@ class WienerScore(Denoiser):
     def __repr__(self):
         return f"WienerScore({self.data.name}, {len(self.data)} images)"
 
+    def _check(self, x, t, label):
+        t, label = super()._check(x, t, label)
+        return t.cpu(), label  # where the filter is computed
+
     def posterior(self, x, t, label=None):
         """Posterior with mean (B, C, H, W) and log_evidence (B, H, W); the linear filter has no patches."""
         t, label = self._check(x, t, label)
-        t = t.cpu()
         mean, evidence = torch.empty_like(x), x.new_empty(len(x))
         for b in range(len(x)):
             mean[b], evidence[b] = self._one(x[b], t if t.ndim == 0 else t[b], None if label is None else label[b])

@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 # these take both on a true GPU as well
-MIXING = {"copy_", "__getitem__", "__setitem__", "index_put_", "_has_compatible_shallow_copy_type"}
+MIXING = {"copy_", "__getitem__", "__setitem__", "index_put_"}
 IN_GENERAL = torch._C.DisableTorchFunction
 
 
@@ -111,10 +111,10 @@ def _call(func, args, kwargs):
         return CUDA if func.__self__ is torch.Tensor.device else True
     if name in ("to", "cuda", "cpu"):
         return _move(name, args, kwargs)
-    if elsewhere:
-        _refuse(name, args, here)
     if name == "_has_compatible_shallow_copy_type":  # modules then make new parameters
         return False
+    if elsewhere:
+        _refuse(name, args, here)
     if kwargs.get("device") is not None:
         elsewhere = torch.device(kwargs["device"]).type == "cuda"
         kwargs = {**kwargs, "device": "cpu"}

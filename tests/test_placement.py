@@ -43,7 +43,7 @@ def test_the_pretended_gpu_is_as_strict_as_a_true_one(gpu):
             there.numpy()
 
 
-TIMES = {"number": 0.4, "a time each": torch.tensor([0.2, 0.4, 0.9])}
+TIMES = {"number": 0.4, "a number as a tensor": torch.tensor(0.4), "a time each": torch.tensor([0.2, 0.4, 0.9])}
 
 
 @pytest.mark.parametrize("times", TIMES)

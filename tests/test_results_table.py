@@ -123,8 +123,12 @@ def test_costs_are_empty_where_nothing_was_run(tmp_path):
 def test_costs_of_a_run_with_changed_settings(tmp_path):
     """A line of its own below the declared one, with the command that runs it again."""
     record = results_table.stored()["cifar10-resnet-zero.laptop"]
-    for stem in ("cifar10-resnet-zero.full-e8-w48", "cifar10-resnet-zero.laptop-n500", "mnist16-resnet-zero-b"):
+    for stem in ("cifar10-resnet-zero.full-e8-w48", "cifar10-resnet-zero.laptop-n500", "mnist16-resnet-zero-b",
+                 "mnist16-resnet-zero.embedded-e2"):
         (tmp_path / f"{stem}.json").write_text(json.dumps(record))
+    lines = results_table.costs("embedded", tmp_path)[1]
+    at = [line[0] for line in lines].index("elsedu reproduce mnist16-resnet-zero")
+    assert lines[at + 1][0] == "elsedu reproduce mnist16-resnet-zero --epochs 2 --seeds 50"
     for tier, changes, images, steps in (("full", "--epochs 8 --width 48", "50,000", "6,250"),
                                          ("laptop", "--limit-images 500", "500", "10,000")):
         lines = results_table.costs(tier, tmp_path)[1]
