@@ -48,9 +48,9 @@ def is_locally_consistent(machine, image, tol=1e-3, label=None):
     """Where the image is locally consistent (def-locally-consistent): bool (H, W), or (B, H, W) for a batch.
 
     True where every channel is within `tol` of the centre of the nearest training patch, and all patches
-    that are equally near have this same centre. Nearest patches with different centres are excluded by the
-    assumptions of the theorem on mosaics: there the belief has no limit that the image alone decides, and
-    neither one of the centres nor their mean is an output that a machine draws with positive probability.
+    that are equally near have this same centre. Images with ties between different centres are excluded by the
+    assumptions of the theorem on mosaics, and so they are False here; a machine can draw some of them all the
+    same, with one of the tied centres (remark rem-mosaic-caveats), never with their mean.
     Distances are taken in float64.
     """
     if not (isinstance(tol, (int, float)) and tol >= 0):

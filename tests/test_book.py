@@ -16,7 +16,7 @@ ADDRESS = CONFIG["repository"]["url"]
 NOTEBOOKS = sorted(p for p in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
 TEXTS = sorted([*NOTEBOOKS, *(ROOT / "book").glob("**/*.md"), ROOT / "README.md"])
 
-MINUTES = 17  # the longest main path of a chapter, by the rule of scripts/nb.py minutes
+MINUTES = 25  # the longest main path of a chapter, by the rule of scripts/nb.py minutes
 
 
 def names(paths):
@@ -44,10 +44,10 @@ def test_notebook_keeps_the_house_rules(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
-def test_chapter_is_read_in_about_a_quarter_of_an_hour(path):
+def test_chapter_is_read_in_one_sitting(path):
     taken = nb.minutes(nbformat.read(path, as_version=4))["main"]
     assert taken <= MINUTES, (
-        f"{path.name}: the main path takes {taken:.1f} minutes to read, the limit is {MINUTES} (about 15 is the aim). "
+        f"{path.name}: the main path takes {taken:.1f} minutes to read, the limit is {MINUTES}: a longer one is two chapters. "
         "Cut, put what can be skipped into a drop-down (`:class: dropdown`), fold code that only plots "
         "(tag hide-input); `python scripts/nb.py minutes` has the rule."
     )

@@ -106,6 +106,7 @@ def effective_images(answer):
     (lambda x, pair, alpha: (x[:, None] - pair).square().sum((2, 3, 4)).argmin(1), "alpha"),
     (lambda x, pair, alpha: (x[:, None] - alpha * pair).square().sum((2, 3, 4)).argmax(1), "other image"),
     (lambda x, pair, alpha: (x[:, None] - alpha * pair).square().sum((2, 3, 4)), "one index"),
+    (lambda x, pair, alpha: ((x * (pair[0] - pair[1])).sum((1, 2, 3)) < 0).long(), "scaled by alpha"),
 ])  # fmt: skip
 def winner(answer):
     """Which of two training images a sample will become, from its first noise."""
@@ -116,6 +117,12 @@ def winner(answer):
     pair = torch.stack([0.9 * _images(1, 5)[0], 0.2 * _images(1, 6)[0]])
     machine = IdealScore(pair)
     x = _noise(60, 7)
+    # every third noise lies between the middle of the two scaled images and the plane through zero, so that leaving
+    # out alpha, or the images' norms, picks the wrong one
+    apart = pair[0] - pair[1]
+    middle = 0.5 * float(machine.schedule.alpha(1.0)) * (pair[0].square().sum() - pair[1].square().sum())
+    along = (x[::3] * apart).sum((1, 2, 3), keepdim=True)
+    x[::3] += (0.5 * middle - along) * apart / apart.square().sum()
     ends = sample(machine, x, steps=25)
     truth = (ends[:, None] - pair).square().sum((2, 3, 4)).argmin(1)
     got = answer(x, pair, float(machine.schedule.alpha(1.0)))
