@@ -1,0 +1,1 @@
+"""The machine in the reader's browser (chapter "Computing it fast")."""
