@@ -1,19 +1,19 @@
 """CIFAR-10: the python batches and the binary version, as a folder or as the official archive.
 
-The python batches are pickles, and a pickle can run any code when it is loaded. So they are read
-with an unpickler that knows plain containers and numpy arrays only, and refuses everything else.
+The python batches are pickles, and a pickle can run any code when Python loads it. So they are not unpickled: their
+containers, labels and pixels are read as data (see `plain_pickle`), and a batch that holds anything else is refused.
 """
 
 from __future__ import annotations
 
 import gzip
-import io
-import pickle
 import tarfile
 import zlib
 from pathlib import Path
 
 import numpy as np
+
+from . import plain_pickle
 
 PYTHON, BINARY = "cifar-10-batches-py", "cifar-10-batches-bin"
 ARCHIVES = {"cifar-10-python.tar.gz": PYTHON, "cifar-10-binary.tar.gz": BINARY, f"{BINARY}.tar.gz": BINARY}
@@ -43,7 +43,7 @@ def read(paths: list[Path], split: str) -> tuple[np.ndarray, np.ndarray]:
     """Read what `find` found: uint8 (N, 3, 32, 32) and int64 (N,).
 
     Raises ValueError naming the file if one is truncated, holds something else, or is a pickle of
-    anything but plain containers and numpy arrays.
+    anything but plain containers and numpy arrays of bytes or integers.
     """
     batches = []
     for path, content in _contents(paths, split):
@@ -89,57 +89,51 @@ def _read_binary(content: bytes, path: str):
 
 def _read_pickle(content: bytes, path: str):
     try:
-        batch = PlainUnpickler(io.BytesIO(content), encoding="bytes").load()
-    except pickle.UnpicklingError as error:
-        raise ValueError(f"{path} is not a CIFAR-10 batch: {error}") from error
-    except Exception as error:  # a damaged pickle can fail in any way
-        kind = type(error).__name__
-        raise ValueError(f"{path} is truncated or not a CIFAR-10 batch: {kind}: {error}") from error
+        batch = plain_pickle.loads(content)
+    except (ValueError, MemoryError) as error:
+        raise ValueError(f"{path} is truncated or not a CIFAR-10 batch: {error}") from error
     if not isinstance(batch, dict):
         raise ValueError(f"{path} is not a CIFAR-10 batch: expected a dict, got {type(batch).__name__}")
-    entries = {key.decode() if isinstance(key, bytes) else key: value for key, value in batch.items()}
+    entries = {}
+    for key, value in batch.items():
+        name = key.decode("latin-1") if isinstance(key, bytes) else key
+        if name in entries:
+            raise ValueError(f"{path} is not a CIFAR-10 batch: it holds {name[:60]!r} twice")
+        entries[name] = value
     if "data" not in entries or "labels" not in entries:
-        raise ValueError(f"{path} is not a CIFAR-10 batch: it holds {list(entries)}, not data and labels")
-    return _check(entries["data"], entries["labels"], path)
+        raise ValueError(f"{path} is not a CIFAR-10 batch: it holds {str(list(entries))[:200]}, not data and labels")
+    return _check(_pixels(entries["data"], path), _labels(entries["labels"], path), path)
 
 
-def _check(pixels, labels, path: str):
-    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (3072,):
-        kind = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
-        raise ValueError(f"{path}: data must be uint8 of shape (N, 3072), got {kind}")
-    labels = np.asarray(labels)
+def _pixels(data, path: str) -> np.ndarray:
+    if not isinstance(data, plain_pickle.Array):
+        raise ValueError(f"{path}: data must be uint8 of shape (N, 3072), got {type(data).__name__}")
+    try:
+        pixels = data.to_numpy()
+    except ValueError as error:
+        raise ValueError(f"{path}: data must be uint8 of shape (N, 3072): {error}") from error
+    if pixels.dtype != np.uint8 or pixels.shape[1:] != (3072,):
+        raise ValueError(f"{path}: data must be uint8 of shape (N, 3072), got {data.describe()}")
+    return pixels
+
+
+def _labels(labels, path: str) -> np.ndarray:
+    if isinstance(labels, plain_pickle.Array):
+        try:
+            return labels.to_numpy()
+        except ValueError as error:
+            raise ValueError(f"{path}: labels must be integers 0..9: {error}") from error
+    # Looked at one by one: a list that holds itself, or lists in lists, would never end in numpy.
+    if not isinstance(labels, list) or not all(type(label) is int for label in labels):
+        raise ValueError(f"{path}: labels must be a list of integers 0..9")
+    if labels and not 0 <= min(labels) <= max(labels) <= 9:
+        raise ValueError(f"{path} holds labels {min(labels)}..{max(labels)}, expected 0..9")
+    return np.array(labels, np.int64)
+
+
+def _check(pixels: np.ndarray, labels: np.ndarray, path: str):
     if labels.shape != (len(pixels),) or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"{path}: {len(pixels)} images need as many integer labels, got {labels.dtype} {labels.shape}"
-        )
+        raise ValueError(f"{path}: {len(pixels)} images need as many integer labels, got {labels.dtype} {labels.shape}")
     if len(labels) and not 0 <= labels.min() <= labels.max() <= 9:
         raise ValueError(f"{path} holds labels {labels.min()}..{labels.max()}, expected 0..9")
     return pixels, labels.astype(np.int64)
-
-
-def _encode(text, encoding):
-    # Python 3 writes bytes into a protocol 2 pickle as text in latin-1; no other codec is needed.
-    if encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError(f"the codec {encoding!r} is not allowed")
-    return text.encode("latin-1")
-
-
-class PlainUnpickler(pickle.Unpickler):
-    """An unpickler of plain containers and numpy arrays; UnpicklingError for any other class or function."""
-
-    _reconstruct = np.empty(0).__reduce__()[0]  # numpy's own, wherever this version of numpy keeps it
-    ALLOWED = {
-        ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-        ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): np.dtype,
-        ("_codecs", "encode"): _encode,
-    }
-
-    def find_class(self, module, name):
-        """Called for every global a pickle names."""
-        if (module, name) not in self.ALLOWED:
-            raise pickle.UnpicklingError(
-                f"it pickles {module}.{name}; only plain containers and numpy arrays are loaded"
-            )
-        return self.ALLOWED[module, name]
