@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
-WORDS := README.md book elsedu tests scripts benchmarks
+WORDS := README.md book elsedu studies tests scripts benchmarks
 export ELSEDU_PROGRESS = 0
 
 .PHONY: book test preview links colab setup clean

@@ -25,7 +25,8 @@ import torch
 from engine import smooth_images
 
 import elsedu
-from elsedu import distributed, records
+from elsedu._common import records
+from elsedu.posterior import sharded as distributed
 
 CASES = {  # name: (images, channels, side, batch, window)
     "els 2,000 gray 16x16, P = 5, batch 8": ("els", 2000, 1, 16, 8, 5),

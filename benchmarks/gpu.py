@@ -26,7 +26,7 @@ import torch
 from engine import smooth_images
 
 import elsedu
-from elsedu import records
+from elsedu._common import records
 
 AIMS = {"unconditional": 120.0, "class-conditional": 15.0}  # seconds for 100 CIFAR-10 samples on an H100
 PATIENCE = 30.0  # seconds of repeats for each run
@@ -233,7 +233,7 @@ def aims(options, device):
 
 def tiles(options, device):
     """The kernel's tile sizes against each other: seconds for one evaluation each."""
-    from elsedu.posterior import attention_triton
+    from elsedu.posterior.backends import attention_triton
 
     images = smooth_images(options.images, 3, options.side).to(device)
     sizes, rows = attention_triton.SIZES if device.type == "cuda" else attention_triton.INTERPRETER, []

@@ -21,7 +21,9 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 from pretended_gpu import IN_GENERAL, OnGPU, inner, placed, pretended_gpu
 
-from elsedu.posterior import Dictionary, attention_torch, shift_native
+from elsedu.posterior import Dictionary
+from elsedu.posterior.backends import attention_torch
+from elsedu.posterior.backends import native as shift_native
 
 in_torch, packed = attention_torch.partial_posterior, {}
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from elsedu import reproduce
-from elsedu.experiments import Experiment
-from elsedu.training import Recipe, Settings
+from elsedu.experiments import stages as reproduce
+from elsedu.experiments.catalogue import Experiment
+from elsedu.experiments.recipes import Recipe
+from elsedu.training import Settings
 
 ROOT = Path(__file__).parent.parent
 MADE = {"train": ["weights/*"], "calibrate": ["*.ls.json"], "sample": ["pieces/els.*", "pieces/forced.*"]}

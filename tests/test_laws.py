@@ -10,6 +10,7 @@ from support import MACHINES, machine, needs, random_images, rng
 
 import elsedu
 from elsedu.posterior import Dictionary, Kind, finish, merge, partial_posterior
+from elsedu.posterior.backends.definition import window_offsets
 
 FIELDS = elsedu.posterior.FIELDS
 
@@ -47,7 +48,7 @@ def log_weight_of(m, x, t, source):
                     shifted = torch.roll(images[n], (i - row, j - column), (1, 2))
                     difference = x[b] - alpha * shifted
                 else:
-                    offsets = elsedu.posterior.definition.window_offsets(i, j, height, width, m.window, m.kind.border)
+                    offsets = window_offsets(i, j, height, width, m.window, m.kind.border)
                     difference = torch.stack([
                         x[b, :, (i + di) % height, (j + dj) % width]
                         - alpha * images[n, :, (row + di) % height, (column + dj) % width]
@@ -124,7 +125,7 @@ def test_order_and_batching_do_not_matter(name):
 @pytest.mark.parametrize("name", MACHINES)
 @pytest.mark.parametrize("chunk", [1, 7, 100])
 def test_chunks_do_not_matter(name, chunk):
-    from elsedu.posterior import attention_torch
+    from elsedu.posterior.backends import attention_torch
 
     images = random_images(5, 3, 5, 6)
     x = noisy(images, 2, 0.3)

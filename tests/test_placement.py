@@ -15,7 +15,10 @@ from test_reproduce import run as reproduce_run
 from test_reproduce import tiny
 
 import elsedu
-from elsedu import jacobian, mosaic, networks, other_denoisers
+from elsedu import networks
+from elsedu.analysis import mosaic
+from elsedu.machines import others as other_denoisers
+from elsedu.scales import jacobian
 from elsedu.training import train
 
 ROOT = Path(__file__).parents[1]

@@ -5,16 +5,17 @@
 >>> digits.images.shape, float(digits.images.min()), float(digits.images.max())
 (torch.Size([1797, 1, 8, 8]), -1.0, 1.0)
 
-A reader finds here, one file each: `imageset` (what a set is), `sources` (which sets there are),
-`loading` (folders, subsets), `embedded` (sets that need no file), `idx`, `cifar`, `celeba` (the
-official formats), `pixels` (bytes, values, resizing, hash), `download` (addresses and checksums)
+A reader finds here, one file each: `imageset` (what a set is), `catalogue` (which sets there are),
+`loading` (folders, subsets), `embedded` (sets that need no file), `formats` (the readers
+of the official files), `pixels` (bytes, values, resizing, hash), `download` (addresses and checksums)
 and `cache`.
 """
+
+from elsedu.data.catalogue import SOURCES
 
 from .download import FileCheck, fetch, verify
 from .imageset import ImageSet
 from .loading import here, load
 from .pixels import resize, to_bytes, to_values
-from .sources import SOURCES
 
 __all__ = ["SOURCES", "FileCheck", "ImageSet", "fetch", "here", "load", "resize", "to_bytes", "to_values", "verify"]

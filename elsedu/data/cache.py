@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 
-from elsedu.files import whole_file
+from elsedu._common.files import whole_file
 
 FORMAT = 1  # raise it when decoding changes
 

@@ -13,10 +13,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from elsedu.checks import check_choice
-from elsedu.progress import progress_wanted
+from elsedu._common.checks import check_choice
+from elsedu._common.progress import progress_wanted
+from elsedu.data.formats import cifar, idx
 
-from . import cifar, idx
 from .cache import cache_folder
 
 # MD5 as published by the hosts (and used by torchvision).

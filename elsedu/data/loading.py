@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import celeba, cifar, embedded, idx
+from elsedu.data import embedded
+from elsedu.data.catalogue import known
+from elsedu.data.formats import celeba, cifar, idx
+
 from .cache import decoded
 from .download import CELEBA_HELP, download_folder, fetch
 from .imageset import ImageSet
 from .pixels import resize, to_values
-from .sources import known
 
 # Mean of the training pixels in [0, 1]: tells MNIST from Fashion-MNIST, whose files have the same names.
 IDX_MEANS = {"mnist": 0.1307, "fashion_mnist": 0.2860}

@@ -1,8 +1,9 @@
 """The book's figures: one style (`use_style`), and the drawings that several chapters share."""
 
+from elsedu.figures.sources import count_pieces, mosaic_map, outline_pieces, provenance
+
 from .grids import pair_grid, save_grid, show_images, tile, to_pixels
 from .plots import diverging, heat, scatter, schedule_plot, score_field, window_plot
-from .provenance import count_pieces, mosaic_map, outline_pieces, provenance
 from .style import ACCENT, COLORS, DIVERGING, INK, MUTED, SEQUENTIAL, use_style
 
 __all__ = [

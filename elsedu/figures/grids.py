@@ -13,7 +13,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image, PngImagePlugin
 
-from elsedu.files import whole_file
+from elsedu._common.files import whole_file
 
 from .style import MUTED
 

@@ -6,10 +6,10 @@ trained elsewhere. Every network has the interface of the machines: denoise, noi
 """
 
 from elsedu.networks.base import Network
-from elsedu.networks.files import FOLDER, available, build, check_data, load, network, save
-from elsedu.networks.pretrained import from_diffusers
+from elsedu.networks.diffusers import from_diffusers
 from elsedu.networks.probes import equivariance_error, is_equivariant, receptive_field
 from elsedu.networks.resnet import ResNet
+from elsedu.networks.storage import FOLDER, available, build, check_data, load, network, save
 from elsedu.networks.unet import UNet
 
 __all__ = ["FOLDER", "Network", "ResNet", "UNet", "available", "build", "check_data", "equivariance_error",

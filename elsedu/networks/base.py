@@ -10,9 +10,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from elsedu import schedule as schedules
-from elsedu.checks import check_images, check_label, check_time
-from elsedu.denoiser import Denoiser
+from elsedu._common.checks import check_images, check_label, check_time
+from elsedu.diffusion import schedule as schedules
+from elsedu.diffusion.denoiser import Denoiser
 
 PADDING = {"zero": "zeros", "circular": "circular"}
 

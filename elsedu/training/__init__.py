@@ -10,7 +10,6 @@ which only returns training images; what a convolutional network finds instead i
 """
 
 from elsedu.training.loop import noise_prediction_loss, train
-from elsedu.training.recipes import Recipe, recipe, recipes
 from elsedu.training.settings import Settings
 
-__all__ = ["Recipe", "Settings", "noise_prediction_loss", "recipe", "recipes", "train"]
+__all__ = ["Settings", "noise_prediction_loss", "train"]

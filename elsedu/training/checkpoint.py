@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from elsedu.files import write_bytes
+from elsedu._common.files import write_bytes
 
 FILE = "checkpoint.safetensors"
 FORMAT = "elsedu-checkpoint-1"

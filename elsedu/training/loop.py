@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
-from elsedu.checks import broadcast_time
-from elsedu.progress import progress_wanted
+from elsedu._common.checks import broadcast_time
+from elsedu._common.progress import progress_wanted
 from elsedu.training import checkpoint as checkpoints
 from elsedu.training.batches import Order, draw_times
 from elsedu.training.settings import Settings

@@ -6,7 +6,7 @@ import platform
 
 import torch
 
-from elsedu import records
+from elsedu._common import records
 
 POINTS = 40
 
@@ -22,7 +22,7 @@ def provenance(recipe, data, record: dict, revision: str | None) -> dict:
     """What is known of a training run: for a weights file's header and its card.
 
     recipe : Recipe as it was run; data : the ImageSet; record : `network.training_record`;
-    revision : `elsedu.records.commit()` when training began
+    revision : `elsedu._common.records.commit()` when training began
     """
     losses = record["losses"]
     last = losses[-max(1, len(losses) // 20):]

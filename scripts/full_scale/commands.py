@@ -9,8 +9,8 @@ import time
 from multiprocessing import forkserver
 from pathlib import Path
 
-from elsedu import records
-from elsedu.files import write_bytes
+from elsedu._common import records
+from elsedu._common.files import write_bytes
 from full_scale import journey, parcels
 from full_scale import work as worker
 from full_scale.plan import minutes_since
@@ -54,7 +54,7 @@ def collect(given, work):
 
 def publish(work, into=None):
     """Copy the finished rows into the package; a row that cannot be is named and the others go on."""
-    from elsedu.publishing import publish as copy
+    from elsedu.experiments.publishing import publish as copy
 
     for row in filter(work.done, work.rows):
         entry = work.entry(row)
@@ -137,7 +137,7 @@ def run(given, work):
 
 def _context(rehearse):
     """Children start from a process that has imported what they need and has touched no GPU."""
-    known = ["elsedu.reproduce", "elsedu.comparison", "elsedu.training.command", "full_scale.work"]
+    known = ["elsedu.experiments.stages", "elsedu.experiments.comparison", "elsedu.training.run", "full_scale.work"]
     # what optimisers import when they are first made: seconds, but it may ask for the GPU
     multiprocessing.set_forkserver_preload(known + (["torch._dynamo"] if rehearse else []))
     before = os.environ.get("PYTHONPATH")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from elsedu.files import write_bytes, write_text
+from elsedu._common.files import write_bytes, write_text
 from full_scale import parcels
 from full_scale.plan import set_of
 

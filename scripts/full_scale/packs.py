@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, features
 
-from elsedu.files import write_bytes
+from elsedu._common.files import write_bytes
 
 SIDE = 8  # images a row and a column of a sheet
 FORMAT = 1

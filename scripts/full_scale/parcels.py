@@ -14,7 +14,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from elsedu.files import write_bytes
+from elsedu._common.files import write_bytes
 
 MARK = b"elsedu parcel 1\n"
 MIB = 2**20

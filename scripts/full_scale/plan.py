@@ -13,8 +13,8 @@ import dataclasses
 import time
 from pathlib import Path
 
-from elsedu import records
-from elsedu.experiments import PAPER, experiment
+from elsedu._common import records
+from elsedu.experiments.catalogue import PAPER, experiment
 
 # Smallest images first; the UNet with attention takes the windows of the ResNet, so it follows it.
 ROWS = ("mnist-unet-zero", "mnist-resnet-zero", "mnist-resnet-circular", "fashion_mnist-unet-zero",

@@ -12,8 +12,8 @@ import time
 from multiprocessing import connection
 from pathlib import Path
 
-from elsedu import records
-from elsedu.files import write_bytes
+from elsedu._common import records
+from elsedu._common.files import write_bytes
 from full_scale import kernels, packs
 from full_scale.plan import PAPER_EPOCHS, Work, declared
 
@@ -112,7 +112,7 @@ def choose_length(folder, row, seconds):
 
 def do_row(folder, row, minutes, seconds, backend):
     """Everything of a row that is still missing; training stops by itself after `minutes`."""
-    from elsedu import reproduce
+    from elsedu.experiments import stages as reproduce
 
     environment(folder)
     begin, work = time.monotonic(), Work(folder)
@@ -133,7 +133,8 @@ def lighten(work, row):
     The smaller file is the one that travels home; the weights that were measured stay.
     """
     from elsedu import networks
-    from elsedu.networks import cards, files
+    from elsedu.networks import cards
+    from elsedu.networks import storage as files
 
     path = work.weights(row)
     content, network = path.read_bytes(), networks.load(path).to(device_of(work.state["rehearse"]))

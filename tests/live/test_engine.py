@@ -10,7 +10,7 @@ from cases import answer, distance_at, image_set, machine, packed_case, packed_s
 
 import elsedu
 from elsedu.live.random import normal_noise
-from elsedu.posterior import definition
+from elsedu.posterior.backends import definition
 
 pytestmark = pytest.mark.browser
 PROCESSORS = ("js",)

@@ -1,0 +1,1 @@
+"""Small things that everything uses: checks of arguments, whole files, progress bars, records."""

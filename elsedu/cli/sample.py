@@ -1,0 +1,130 @@
+"""`elsedu sample`: draw images with a machine and write them as one picture."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+MACHINES = ("is", "es", "ls", "els", "wiener")
+WINDOWED = ("ls", "els")
+TILE, GAP = 96, 4  # pixels of one image in the picture, about, and between two images
+
+
+def sample(
+    data: Annotated[str, Option(help="Image set: see `elsedu data list`.")] = "mnist5k",
+    size: Annotated[
+        int | None, Option(help="Resize the images to SIZE x SIZE. Default: the set's own.")
+    ] = None,
+    machine: Annotated[str, Option(help=f"One of {', '.join(MACHINES)}.")] = "els",
+    window: Annotated[int | None, Option(help="Odd side of the window of ls and els. Default: 5.")] = None,
+    scales: Annotated[
+        str | None, Option(help="Windows over time instead: a published or calibrated schedule, by name.")
+    ] = None,
+    n: Annotated[int, Option(help="How many images.")] = 16,
+    out: Annotated[Path, Option(help="The picture to write, a .png file.")] = Path("grid.png"),
+    steps: Annotated[int, Option(help="Steps of the reverse process.")] = 20,
+    seed: Annotated[int, Option(help="Seed of the noise (and of --limit).")] = 0,
+    label: Annotated[int | None, Option(help="Use the training images of this class only.")] = None,
+    border: Annotated[str | None, Option(help="zero or circular, for ls and els. Default: zero.")] = None,
+    backend: Annotated[str, Option(help="auto, definition, torch, native or triton.")] = "auto",
+    limit: Annotated[int | None, Option(help="Use this many training images, drawn at random.")] = None,
+    root: Annotated[Path | None, Option(help="Folder of the official files. Default: ELSEDU_DATA.")] = None,
+    device: Annotated[str, Option(help="cpu, cuda, ...; auto: cuda where there is one.")] = "auto",
+):
+    """Draw N images from noise with one of the machines and write them as a grid."""
+    # What can be wrong without the data is checked before the data are read.
+    _check_out(out)
+    if n < 1:
+        raise ValueError(f"--n must be at least 1, got {n}")
+    if machine not in MACHINES:
+        raise ValueError(f"unknown machine {machine!r}; known: {', '.join(MACHINES)}")
+    windows = _windows(machine, window, scales, border)
+
+    import torch
+
+    import elsedu
+    from elsedu import figures
+    from elsedu._common.checks import check_steps
+
+    check_steps(steps)
+    device = _device(device)
+    images = elsedu.load(data, size=size, root=root, limit=limit, seed=seed)
+    denoiser = _machine(machine, images, windows, border, backend)
+    generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device draws the same noise
+    noise = torch.randn(n, *images.shape, generator=generator).to(device)
+    start = time.perf_counter()
+    samples = elsedu.sample(denoiser, noise, steps=steps, label=label)
+    seconds = time.perf_counter() - start
+
+    settings = {
+        "elsedu": elsedu.__version__, "data": images.name, "hash": images.hash, "images": len(images),
+        "shape": images.shape, "machine": machine, "window": window if scales else windows, "scales": scales,
+        "border": getattr(denoiser, "border", None), "steps": steps, "seed": seed, "label": label, "limit": limit,
+    }  # fmt: skip
+    figures.save_grid(samples, out, columns=math.ceil(math.sqrt(n)), scale=max(1, TILE // max(images.shape[1:])),
+                      gap=GAP, frame=GAP, settings=json.dumps(settings))
+    print(f"{out}: {n} images by {denoiser!r}, {steps} steps, seed {seed}, {seconds:.1f} s")
+
+
+def _check_out(out: Path) -> None:
+    if out.suffix.lower() != ".png":
+        raise ValueError(f"--out must be a .png file, got {str(out)!r}")
+    if not out.absolute().parent.is_dir():
+        raise FileNotFoundError(f"the folder of --out {str(out)!r} does not exist")
+    if out.is_dir():
+        raise ValueError(f"--out {str(out)!r} is a folder, expected a .png file")
+
+
+def _windows(machine, window, scales, border):
+    """One window, a ScaleSchedule, or None for a machine without; ValueError for options that do not fit."""
+    if machine not in WINDOWED:
+        given = {"--window": window, "--scales": scales, "--border": border}
+        for option, value in given.items():
+            if value is not None:
+                raise ValueError(
+                    f"{option} {value} has no meaning for the machine {machine!r}, only for ls and els"
+                )
+        return None
+    if scales is None:
+        return 5 if window is None else window
+    if window is not None:
+        raise ValueError(f"give --window or --scales, not both (got {window} and {scales!r})")
+
+    from elsedu import scales as known
+
+    if scales in known.published_names():
+        return known.published(scales)
+    if scales in known.calibrated_names(machine):
+        return known.calibrated(scales, machine)
+    names = sorted({*known.published_names(), *known.calibrated_names(machine)})
+    raise ValueError(f"unknown scales {scales!r}; known for {machine}: {', '.join(names)}")
+
+
+def _device(device):
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:  # what torch raises for a name or a device it has not
+        raise ValueError(f"--device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+
+
+def _machine(machine, images, windows, border, backend):
+    import elsedu
+
+    if machine == "wiener":
+        if backend != "auto":
+            raise ValueError(f"--backend {backend} has no meaning for the machine 'wiener'")
+        return elsedu.WienerScore(images)
+    if machine in WINDOWED:
+        make = elsedu.LocalScore if machine == "ls" else elsedu.EquivariantLocalScore
+        return make(images, windows, border=border or "zero", backend=backend)
+    make = elsedu.IdealScore if machine == "is" else elsedu.EquivariantScore
+    return make(images, backend=backend)

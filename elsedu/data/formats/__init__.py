@@ -1,0 +1,1 @@
+"""Readers of the official files: IDX (MNIST), CIFAR-10, CelebA."""

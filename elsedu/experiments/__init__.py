@@ -1,0 +1,19 @@
+"""Network against theory, from noise to a row of the table (chapter "Prediction")."""
+
+from elsedu.experiments.catalogue import PAPER, TIERS, Experiment, experiment, from_stem, names
+from elsedu.experiments.comparison import Comparison, compare
+from elsedu.experiments.recipes import Recipe, recipe, recipes
+
+__all__ = [
+    "PAPER",
+    "TIERS",
+    "Comparison",
+    "Experiment",
+    "Recipe",
+    "compare",
+    "experiment",
+    "from_stem",
+    "names",
+    "recipe",
+    "recipes",
+]

@@ -1,0 +1,198 @@
+"""Comparison: what the network drew, and what the theory says it draws, seed by seed (chapter "Prediction").
+
+`compare` sends the same noise through a network and through every machine and measures how alike the
+images are: medians over the seeds with intervals, how often ELS beats the ideal score, the ceiling set by
+a second network, the agreement at each single step, and how far everything is from the training set.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from elsedu._common import records
+from elsedu._common.checks import check_steps
+from elsedu._common.files import write_bytes
+from elsedu._common.progress import progress_wanted
+from elsedu.analysis.statistics import above, bootstrap, median, share
+from elsedu.analysis.teacher_forcing import follow, held_out
+from elsedu.data import ImageSet
+from elsedu.diffusion import seeds
+from elsedu.experiments.drawing import draw, draw_with_variance, sampling_jobs
+from elsedu.experiments.measurement import METRICS, measure, to_bytes
+from elsedu.experiments.store import Pieces
+from elsedu.machines.lineup import MACHINES, border_of, clipped, lineup, scales_for
+from elsedu.posterior import choose_backend
+
+__all__ = [
+    "MACHINES", "METRICS", "Comparison", "above", "bootstrap", "border_of", "clipped", "compare", "draw",
+    "draw_with_variance", "follow", "held_out", "lineup", "measure", "median", "sampling_jobs", "scales_for",
+    "share", "to_bytes",
+]
+
+
+@dataclass
+class Comparison:
+    """What a comparison found.
+
+    measured: numbers only. provenance: what they were made from and with. images: {name: (S, C, H, W)
+    uint8}, for pictures.
+    """
+
+    measured: dict
+    provenance: dict
+    images: dict = field(default_factory=dict, repr=False)
+
+    def save(self, path, images=None):
+        """Write <path> (JSON) and, beside it, <stem>.npz with the images called `images` (default: all).
+
+        OSError if the folder cannot be written; earlier files then stay as they are.
+        """
+        path = Path(path)
+        records.check_writable(path.parent)
+        kept = {name: self.images[name] for name in (self.images if images is None else images)}
+        if kept:
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, **kept)
+            write_bytes(path.with_suffix(".npz"), buffer.getvalue())
+        records.write_json(path, {"measured": self.measured, "provenance": self.provenance})
+        return path
+
+    @staticmethod
+    def load(path):
+        """Read what `save` wrote. FileNotFoundError or ValueError if it is not there or not whole."""
+        path = Path(path)
+        record = records.read_json(path)
+        if not isinstance(record, dict) or not {"measured", "provenance"} <= set(record):
+            raise ValueError(f"{path} is not a comparison: it has no 'measured' and 'provenance' blocks")
+        archive = path.with_suffix(".npz")
+        images = {}
+        if archive.is_file():
+            with np.load(archive) as stored:
+                images = {name: stored[name] for name in stored.files}
+        return Comparison(record["measured"], record["provenance"], images)
+
+
+def compare(network, data, scales=None, *, seeds=100, steps=20, network_steps=(20, 150), second=None,
+            machines=MACHINES, label=None, backend="auto", batch=20, folder=None, progress=None):
+    """Compare a network with the theory, seed by seed: a `Comparison`.
+
+    Parameters
+    ----------
+    network : Denoiser, or the name of a shipped network
+    data : ImageSet the network was trained on (a UserWarning if its hash is another)
+    scales : {"els": ScaleSchedule, "ls": ScaleSchedule}, one for both, or None for the shipped ones. LS has
+        windows of its own; the plain ELS beside a zero-padded network takes those of "els", clipped to the
+        image's side
+    seeds : how many of the test seeds (stream "test" of `elsedu.seeds`), or which
+    steps, network_steps : DDIM steps of the machines and of the network(s)
+    second : a network that differs only in its initialisation, for the ceiling; or None
+    machines : which of `MACHINES`
+    label : the class of all seeds; by default a class-conditional network draws class k mod n for seed k
+    backend : of the machines
+    batch : seeds computed together
+    folder : where finished batches are kept, so that a killed run goes on; None keeps nothing
+
+    Raises ValueError for schedules that differ, missing scales, or a folder with results of other settings;
+    OSError, before any work, if the folder cannot be written.
+    """
+    from elsedu import networks
+
+    network = networks.network(network) if isinstance(network, str) else network
+    second = networks.network(second) if isinstance(second, str) else second
+    data = data if isinstance(data, ImageSet) else ImageSet(data)
+    plan = Plan(network, data, scales_for(network, scales), seeds, steps, network_steps, second, machines, label,
+                backend, batch)
+    progress = progress_wanted() if progress is None else progress
+    pieces = Pieces(folder, plan.settings())
+    return plan.finish(pieces, *plan.draw(pieces, progress))
+
+
+def _identity(denoiser):
+    return records.weights_hash(denoiser) or repr(denoiser)
+
+
+class Plan:
+    """A comparison before and while it is run: `draw` fills the pieces, `finish` turns them into numbers."""
+
+    def __init__(self, network, data, scales, samples=100, steps=20, network_steps=(20, 150), second=None,
+                 machines=MACHINES, label=None, backend="auto", batch=20):
+        from elsedu import networks
+
+        self.index = seeds.as_index(samples, "seeds")
+        self.steps = check_steps(steps)
+        self.network_steps = tuple(check_steps(n) for n in network_steps)
+        if not self.network_steps:
+            raise ValueError("network_steps is empty; expected at least one number of steps")
+        self.network, self.second, self.data, self.scales, self.label = network, second, data, scales, label
+        self.machines = lineup(network, data, scales, machines, backend)
+        self.batch = int(batch)
+        if tuple(network.image_shape or data.shape) != tuple(data.shape):
+            raise ValueError(f"the network draws images of shape {tuple(network.image_shape)}, "
+                             f"the data has {data.shape}")
+        if second is not None and second.schedule != network.schedule:
+            raise ValueError("the two networks have different noise schedules")
+        if getattr(network, "provenance", None):
+            networks.check_data(network, data)
+        self.backend = "none"
+        if self.machines:
+            self.backend = choose_backend(backend, data.images[:1].float().to(records.device_of(network)))
+
+    def settings(self):
+        """Everything that decides the numbers of a piece (not how many seeds there are)."""
+        return {"network": _identity(self.network), "data": self.data.hash,
+                "images": len(self.data), "scales": {k: list(s.windows) for k, s in self.scales.items()},
+                "steps": self.steps, "machines": list(self.machines), "border": border_of(self.network),
+                "label": self.label, "batch": self.batch, "schedule": self.network.schedule.name}
+
+    def draw(self, pieces, progress=True):
+        """Draw everything: (images, teacher-forced walks, held-out errors), each from pieces where they are there."""
+        jobs, start = sampling_jobs(self.network, self.machines, self.data.shape, second=self.second,
+                                    steps=self.steps, network_steps=self.network_steps, label=self.label)
+        walked = {name: m for name, m in self.machines.items() if name not in ("es", "els_circular")}
+
+        def walk(part):
+            noise, labels = start(part)
+            return follow(self.network, walked, noise, self.steps, labels)
+
+        others = {name: jobs.pop(name) for name in list(jobs) if name.startswith("second-")}
+        found = draw(pieces, jobs | {"forced": walk}, self.index, self.batch, progress)
+        if others:  # a second network may come later than the first results
+            place = pieces.part("second", {"second": _identity(self.second)})
+            found |= draw(place, others, self.index, self.batch, progress)
+            pieces.seconds += place.seconds
+        forced, truth = found.pop("forced"), None
+        if "els" in self.machines and len(self.data) >= 50:
+            els = self.machines["els"]
+
+            def build(rest):
+                return type(els)(rest, els.window, border=els.border, schedule=els.schedule, backend=els.backend)
+
+            known = bool(getattr(self.network, "label_required", False))
+            truth = pieces.get("held-out", lambda: held_out(build, self.data, self.steps, label_known=known,
+                                                             device=records.device_of(self.network)))
+        return found, forced, truth
+
+    def finish(self, pieces, images, forced, truth):
+        """The Comparison of what was drawn."""
+        times = [k / self.steps for k in range(1, self.steps + 1)]
+        measured = measure(images, self.data, forced, times, truth)
+        provenance = {
+            "network": {"name": records.name_of(self.network), "weights_hash": records.weights_hash(self.network)},
+            "second": None if self.second is None else
+            {"name": records.name_of(self.second), "weights_hash": records.weights_hash(self.second)},
+            "data": {"name": self.data.name, "hash": self.data.hash, "images": len(self.data),
+                     "shape": list(self.data.shape)},
+            "scales": {kind: list(s.windows) for kind, s in self.scales.items()},
+            "machines": {name: repr(machine) for name, machine in self.machines.items()},
+            "steps": {"theory": self.steps, "network": list(self.network_steps)},
+            "seeds": {"stream": "test", "index": self.index}, "batch": self.batch,
+            "settings_hash": pieces.hash, "versions": records.versions(),
+            "device": records.device_name(records.device_of(self.network)),
+            "backend": self.backend, "minutes": round(pieces.seconds / 60, 2), "commit": records.commit(),
+        }
+        pictures = {name: to_bytes(found["images"]) for name, found in images.items()}
+        return Comparison(measured, provenance, pictures)

@@ -1,0 +1,117 @@
+"""Long work in pieces that survive an interruption (chapter "Prediction").
+
+Each finished piece is a file, written at once or not at all, with the settings it was computed under in
+its header. A run that was killed skips the finished pieces; a run under other settings refuses to mix.
+Of several processes (`elsedu.distributed`) the first alone reads and writes, and tells the others what it has.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+
+from elsedu._common.files import write_bytes
+from elsedu._common.records import check_writable, read_json, settings_hash, write_json
+from elsedu.posterior import sharded as distributed
+
+
+class Pieces:
+    """A folder of pieces computed under one set of settings; `folder=None` keeps nothing.
+
+    settings: dict that JSON can hold: everything that decides the numbers.
+    Raises OSError if the folder cannot be written, ValueError if it holds pieces of other settings, before
+    any work.
+    """
+
+    def __init__(self, folder, settings):
+        self.folder = None if folder is None else Path(folder)
+        self.settings = json.loads(json.dumps(settings))
+        self.hash = settings_hash(self.settings)
+        self.seconds = 0.0
+        if self.folder is not None:
+            distributed.led(self._open)
+
+    def _open(self):
+        note = check_writable(self.folder) / "settings.json"
+        if note.exists():
+            self._same(note, read_json(note))
+        else:
+            write_json(note, self.settings)
+
+    def _same(self, path, before):
+        if before != self.settings:
+            raise ValueError(f"{path} was computed under other settings: {difference(before, self.settings)}. Results "
+                             "of different settings are not mixed: use another folder, or remove this one")
+
+    def part(self, name, extra):
+        """Pieces in a folder inside this one, under these settings and `extra` ones (which may come later)."""
+        return Pieces(None if self.folder is None else self.folder / name, {**self.settings, **extra})
+
+    def path(self, name):
+        return Path(self.folder) / f"{name}.safetensors"
+
+    def get(self, name, compute):
+        """The piece `name`, a dict of tensors: read if it is there, otherwise `compute()` and kept.
+
+        Raises ValueError for a piece of other settings or a damaged one; nothing is overwritten.
+        """
+        found = distributed.led(lambda: self._read(name))
+        if found is None:
+            start = time.perf_counter()
+            tensors = {key: value.detach().cpu().contiguous() for key, value in compute().items()}
+            seconds = time.perf_counter() - start
+            found = distributed.led(lambda: self._keep(name, tensors, seconds))
+        self.seconds += found[1]
+        return found[0]
+
+    def _keep(self, name, tensors, seconds):
+        if self.folder is not None:
+            header = {"settings": json.dumps(self.settings), "seconds": f"{seconds:.3f}"}
+            write_bytes(self.path(name), to_bytes(tensors, metadata=header))
+        return tensors, seconds
+
+    def _read(self, name):
+        """(tensors, seconds) of a finished piece, None if there is none."""
+        if self.folder is None or not self.path(name).exists():
+            return None
+        path = self.path(name)
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = file.metadata() or {}
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # no dict
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{path} is damaged ({error}); remove it to compute it again") from error
+        self._same(path, json.loads(header.get("settings", "{}")))
+        return tensors, float(header["seconds"])
+
+
+def difference(before, now):
+    """The entries in which two settings differ, in words."""
+    keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+    return "; ".join(f"{key} is {_short(before.get(key))} there, {_short(now.get(key))} here" for key in keys)
+
+
+def _short(value, length=60):
+    text = json.dumps(value)
+    return text if len(text) <= length else text[:length] + "..."
+
+
+def batches(index, size):
+    """Cut a list of seeds into [(name, seeds)]; the borders depend on `size` alone, so that runs agree."""
+    if size < 1:
+        raise ValueError(f"batch must be at least 1, got {size}")
+    parts = [index[start:start + size] for start in range(0, len(index), size)]
+    return [(f"{part[0]:05d}-{part[-1]:05d}", part) for part in parts]
+
+
+def images_of(pieces, kind, index, size, compute):
+    """Images (len(index), C, H, W) of one kind, batch by batch: compute(seeds) -> (b, C, H, W)."""
+    parts = []
+    for name, seeds in batches(index, size):
+        parts.append(pieces.get(f"{kind}.{name}", lambda seeds=seeds: {"images": compute(seeds)})["images"])
+    return torch.cat(parts)

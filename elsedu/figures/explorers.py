@@ -1,0 +1,319 @@
+"""Explorers: figures with sliders, for pages without a kernel, and their live counterparts.
+
+`explore` draws every combination of the sliders' values beforehand and keeps the frames as small PNGs inside
+one piece of HTML. It needs no kernel, no widget manager and nothing from the network, answers to keyboard
+and touch, says its values in the alternative text, and shows its first frame where scripts do not run and on
+paper. `live` computes on the real machine in Jupyter and Colab (ipywidgets 7 and 8). Both take the same
+function.
+"""
+
+import base64
+import hashlib
+import html
+import io
+import itertools
+import json
+import os
+from collections.abc import Callable, Mapping
+from string import Template
+
+import matplotlib.pyplot as plt
+from PIL import Image
+
+from elsedu.figures.explorer_page import PAGE
+from elsedu.figures.grids import show_images, tile
+
+__all__ = ["Explorer", "explore", "explore_images", "live", "live_images"]
+
+
+class Explorer:
+    """A grid of finished pictures, one of them shown, chosen with sliders in the browser.
+
+    Parameters
+    ----------
+    axes : dict
+        {name: values}, one to three sliders.
+    frames : sequence of bytes
+        PNG files, in the order of ``itertools.product`` of the values.
+    alt : str
+        What the picture shows, for readers who cannot see it; the sliders' values are added.
+    width : int
+        Width on the page in CSS pixels, at most that of the column.
+    start : dict, optional
+        {name: value} of the first frame; by default each axis' first value.
+    play : str, optional
+        The axis that the play button moves.
+    seconds : float
+        Between frames while playing.
+    pixelated : bool
+        Enlarge with hard edges, for frames kept at the images' own resolution.
+    budget : int
+        Largest size of the HTML in bytes.
+    """
+
+    def __init__(self, axes, frames, alt, width, start=None, play=None, seconds=0.4, pixelated=False,
+                 budget=500_000):  # fmt: skip
+        self.axes = {name: [_words(value) for value in values] for name, values in _checked(axes).items()}
+        shape = [len(values) for values in self.axes.values()]
+        if len(frames) != _product(shape):
+            raise ValueError(f"{len(frames)} frames for sliders with {shape} values")
+        chosen = dict(start or {})
+        if unknown := set(chosen) - set(axes):
+            raise ValueError(f"start names {sorted(unknown)}, the axes are {list(axes)}")
+        if play is not None and play not in axes:
+            raise ValueError(f"play names {play!r}, the axes are {list(axes)}")
+        self.start = [0] * len(shape)
+        for k, (name, values) in enumerate(axes.items()):
+            if name in chosen:
+                if chosen[name] not in list(values):
+                    raise ValueError(f"start: {name} has no value {chosen[name]!r}, only {list(values)}")
+                self.start[k] = list(values).index(chosen[name])
+        self.alt, self.width, self.play, self.seconds, self.pixelated = alt, width, play, seconds, pixelated
+        # Equal frames are kept once: `order` maps a combination of values to its frame.
+        self.frames = list(dict.fromkeys(frames))
+        place = {frame: k for k, frame in enumerate(self.frames)}
+        self.order = [place[frame] for frame in frames]
+        size = len(self._repr_html_())
+        if size > budget:
+            raise ValueError(
+                f"this explorer is {size / 1000:.0f} kB, more than its budget of {budget / 1000:.0f} kB: "
+                "take fewer values, a smaller figure, fewer colors, or explore_images"
+            )
+
+    def __repr__(self):
+        return "Explorer(" + " x ".join(f"{len(v)} {name}" for name, v in self.axes.items()) + ")"
+
+    def _repr_html_(self):
+        names = list(self.axes)
+        index = 0
+        for values, at in zip(self.axes.values(), self.start):
+            index = index * len(values) + at
+        first = self.order[index]
+        caption = ", ".join(f"{name} = {self.axes[name][at]}" for name, at in zip(names, self.start))
+        sources = ["data:image/png;base64," + base64.b64encode(f).decode() for f in self.frames]
+        spec = {
+            "names": names,
+            "values": list(self.axes.values()),
+            "start": self.start,
+            "play": names.index(self.play) if self.play else -1,
+            "seconds": self.seconds,
+            "alt": self.alt,
+            "order": self.order,
+            # The first frame is in the page already, as the picture's source.
+            "frames": [None if k == first else source for k, source in enumerate(sources)],
+        }
+        text = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+        return Template(PAGE).substitute(
+            uid="elsx-" + hashlib.sha1((text + sources[first]).encode()).hexdigest()[:10],
+            spec=text,
+            src=sources[first],
+            alt=html.escape(f"{self.alt}: {caption}", quote=True),
+            caption=html.escape(caption),
+            width=int(self.width),
+            pixelated=" elsx-pixelated" if self.pixelated else "",
+        )
+
+
+def _product(numbers):
+    result = 1
+    for n in numbers:
+        result *= n
+    return result
+
+
+def _words(value):
+    """How a slider shows a value: numbers short, everything else as it is."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _checked(axes) -> Mapping:
+    """The axes of a static explorer, or an error that says what is wrong with them."""
+    if not isinstance(axes, Mapping) or not 1 <= len(axes) <= 3:
+        raise ValueError(f"axes must be a dict of one to three {{name: values}}, got {axes!r}")
+    for name, values in axes.items():
+        if isinstance(values, str) or not len(list(values)):
+            raise ValueError(f"the axis {name!r} needs a list of values, got {values!r}")
+    return axes
+
+
+def _png(image: Image.Image, colors: int) -> bytes:
+    """A small PNG with a palette of at most so many colours, the same bytes for the same picture."""
+    buffer = io.BytesIO()
+    image.convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    return buffer.getvalue()
+
+
+def explore(
+    draw: Callable,
+    axes: Mapping,
+    alt: str,
+    figsize: tuple[float, float] = (6.4, 3.0),
+    start: Mapping | None = None,
+    play: str | None = None,
+    seconds: float = 0.4,
+    colors: int = 64,
+    scale: float = 2,
+    budget: int = 500_000,
+) -> Explorer:
+    """Draw a figure for every combination of values, to be explored with sliders.
+
+    Parameters
+    ----------
+    draw : callable
+        ``draw(fig, *values)`` draws on a new matplotlib Figure; values in the order of the axes.
+    axes : dict
+        {name: list of numbers or strings}, one to three.
+    alt : str
+        What the figure shows, for readers who cannot see it.
+    figsize : (float, float)
+        Inches; a hundred CSS pixels each.
+    start, play, seconds, budget
+        As in `Explorer`.
+    colors : int
+        Colours kept in each frame, at most 256.
+    scale : float
+        Picture pixels for each CSS pixel.
+
+    Returns
+    -------
+    Explorer
+        Shown by Jupyter as HTML.
+
+    Raises
+    ------
+    ValueError
+        If the axes are not one to three lists, or the result is larger than its budget.
+    """
+    frames = []
+    for values in itertools.product(*_checked(axes).values()):
+        fig = plt.figure(figsize=figsize)
+        try:
+            draw(fig, *values)
+            buffer = io.BytesIO()
+            fig.savefig(buffer, dpi=100 * scale, format="png", bbox_inches=None)
+        finally:
+            plt.close(fig)
+        frames.append(_png(Image.open(buffer), colors))
+    return Explorer(axes, frames, alt, round(100 * figsize[0]), start, play, seconds, budget=budget)
+
+
+def explore_images(
+    pictures: Callable,
+    axes: Mapping,
+    alt: str,
+    columns: int | None = None,
+    width: int = 560,
+    gap: int = 1,
+    start: Mapping | None = None,
+    play: str | None = None,
+    seconds: float = 0.4,
+    colors: int = 128,
+    budget: int = 500_000,
+) -> Explorer:
+    """Show images for every combination of values, kept at their own few pixels, enlarged by the browser.
+
+    Parameters
+    ----------
+    pictures : callable
+        ``pictures(*values)`` returns images (N,C,H,W) in [-1,1].
+    axes, alt, start, play, seconds, budget
+        As in `explore`.
+    columns : int, optional
+        Images in a row.
+    width : int
+        Width on the page in CSS pixels.
+    gap : int
+        Image pixels between images.
+    colors : int
+        Colours kept in each frame, at most 256.
+
+    Returns
+    -------
+    Explorer
+        Shown by Jupyter as HTML.
+    """
+    frames = [
+        _png(Image.fromarray(tile(pictures(*values), columns, gap)), colors)
+        for values in itertools.product(*_checked(axes).values())
+    ]
+    return Explorer(axes, frames, alt, width, start, play, seconds, pixelated=True, budget=budget)
+
+
+def live(draw: Callable, axes: Mapping, figsize: tuple[float, float] = (6.4, 3.0)) -> None:
+    """Show a figure with sliders that computes anew at every move, where a kernel runs.
+
+    In the built book (ELSEDU_BOOK=1), which has no kernel, it prints one line that names Colab instead.
+
+    Parameters
+    ----------
+    draw : callable
+        As in `explore`.
+    axes : dict
+        {name: list of values}, or {name: (low, high, step)} for evenly spaced numbers; any number of axes.
+    figsize : (float, float)
+        Inches.
+
+    Raises
+    ------
+    Exception
+        Whatever the first call of ``draw`` raises.
+    """
+
+    def show(*values):
+        draw(plt.figure(figsize=figsize), *values)
+        plt.show()
+
+    _interact(show, axes)
+
+
+def live_images(pictures: Callable, axes: Mapping, columns: int | None = None) -> None:
+    """As `live`, for a function that returns images (N,C,H,W) in [-1,1], as in `explore_images`."""
+
+    def show(*values):
+        show_images(pictures(*values), columns=columns)
+        plt.show()
+
+    _interact(show, axes)
+
+
+def _interact(show, axes):
+    """Sliders of ipywidgets 7 or 8 that call ``show`` with their values."""
+    if os.environ.get("ELSEDU_BOOK") == "1":
+        print("Live sliders need a kernel: open this page in Colab (the rocket above) and run this cell.")
+        return
+    import ipywidgets as widgets
+
+    calls, failures = [], []
+
+    def update(**chosen):
+        calls.append(chosen)
+        try:
+            show(*(chosen[f"axis{k}"] for k in range(len(axes))))
+        except Exception as error:
+            # ipywidgets prints and swallows errors: keep the first, so that a broken cell fails.
+            failures.append(error)
+            raise
+
+    sliders = {f"axis{k}": _slider(widgets, name, axes[name]) for k, name in enumerate(axes)}
+    shown = widgets.interact(update, **sliders)
+    if not calls:  # ipywidgets 7 draws only when a front end asks for it
+        shown.widget.update()
+    if failures:
+        raise failures[0]
+
+
+def _slider(widgets, name, values):
+    """One slider: a range of numbers for (low, high, step), else the listed values."""
+    common = {
+        "description": name,
+        "continuous_update": False,
+        "layout": widgets.Layout(width="28rem"),
+        "style": {"description_width": "8rem"},
+    }
+    if isinstance(values, tuple) and len(values) == 3 and all(isinstance(v, int | float) for v in values):
+        low, high, step = values
+        kind = widgets.IntSlider if all(isinstance(v, int) for v in values) else widgets.FloatSlider
+        return kind(value=low, min=low, max=high, step=step, **common)
+    if isinstance(values, str) or not len(list(values)):
+        raise ValueError(f"the axis {name!r} needs a list of values or (low, high, step), got {values!r}")
+    return widgets.SelectionSlider(options=[(_words(value), value) for value in values], **common)

@@ -1,0 +1,7 @@
+"""The closed formulas: every optimal denoiser of the theory, and their relatives (parts II and VI)."""
+
+from elsedu.machines.patches import EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore
+from elsedu.machines.wiener import WienerScore
+from elsedu.machines.windows import ScaleSchedule
+
+__all__ = ["EquivariantLocalScore", "EquivariantScore", "IdealScore", "LocalScore", "ScaleSchedule", "WienerScore"]

@@ -1,0 +1,75 @@
+"""Who predicts the network: the machines of a comparison (chapter "Prediction").
+
+All start from the same noise as the network and know only the training images, and ELS and LS the
+windows calibrated for each of them. For a zero-padded network "els" is the paper's boundary-broken
+machine and "els_circular" the plain one, with the same windows as far as they fit on the torus; a
+circular network has only the plain one, which is then "els".
+"""
+
+from __future__ import annotations
+
+from elsedu import scales as shipped
+from elsedu._common.checks import check_choice
+from elsedu.data import ImageSet
+from elsedu.diffusion.denoiser import Denoiser
+from elsedu.machines.patches import EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore
+from elsedu.machines.wiener import WienerScore
+from elsedu.machines.windows import ScaleSchedule
+
+MACHINES = ("els", "els_circular", "ls", "is", "es", "wiener")
+
+
+def border_of(network):
+    """The border of the machines that a network is compared with: its padding ("zero" if it has none)."""
+    return "circular" if getattr(network, "padding", "zero") == "circular" else "zero"
+
+
+def clipped(scales, shape):
+    """The same schedule with windows that fit on the torus of (C, H, W): at most the odd side <= min(H, W)."""
+    largest = (min(shape[-2:]) - 1) // 2 * 2 + 1
+    return ScaleSchedule([min(w, largest) for w in scales.windows], scales.schedule, scales.info)
+
+
+def scales_for(network, scales=None):
+    """{"els": ScaleSchedule, "ls": ScaleSchedule} of a comparison.
+
+    scales: such a dict, a ScaleSchedule for both, or None for the schedules shipped with the network.
+    ValueError if there are none.
+    """
+    if isinstance(scales, ScaleSchedule):
+        return {"els": scales, "ls": scales}
+    if scales is None:
+        name = getattr(network, "name", None)
+        missing = [kind for kind in ("els", "ls") if name not in shipped.calibrated_names(kind)]
+        if missing:
+            raise ValueError(f"no calibrated {missing[0]} windows are shipped for {name!r}: calibrate first "
+                             "(elsedu.calibrate) and give scales={'els': ..., 'ls': ...}")
+        return {kind: shipped.calibrated(name, kind) for kind in ("els", "ls")}
+    if not isinstance(scales, dict) or set(scales) != {"els", "ls"}:
+        raise ValueError(f"scales must be a ScaleSchedule or a dict with the keys 'els' and 'ls', got {scales!r}")
+    return scales
+
+
+def lineup(network, data, scales, which=MACHINES, backend="auto"):
+    """{name: machine} for a network, in the order of MACHINES.
+
+    network: Denoiser whose padding and schedule the machines take. scales: as `scales_for` returns them.
+    """
+    if not isinstance(network, Denoiser):
+        raise TypeError(f"network must be a Denoiser (a network or a machine), got {type(network).__name__}")
+    data = data if isinstance(data, ImageSet) else ImageSet(data)
+    for name in which:
+        check_choice(name, MACHINES, "machine")
+    border, options = border_of(network), {"schedule": network.schedule, "backend": backend}
+    els = clipped(scales["els"], data.shape) if border == "circular" else scales["els"]
+    ls = clipped(scales["ls"], data.shape) if border == "circular" else scales["ls"]
+    makers = {
+        "els": lambda: EquivariantLocalScore(data, els, border=border, **options),
+        "els_circular": lambda: EquivariantLocalScore(data, clipped(els, data.shape), border="circular", **options),
+        "ls": lambda: LocalScore(data, ls, border=border, **options),
+        "is": lambda: IdealScore(data, **options),
+        "es": lambda: EquivariantScore(data, **options),
+        "wiener": lambda: WienerScore(data, schedule=network.schedule),
+    }
+    wanted = [name for name in MACHINES if name in which and not (border == "circular" and name == "els_circular")]
+    return {name: makers[name]() for name in wanted}

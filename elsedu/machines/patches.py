@@ -1,0 +1,241 @@
+"""The machines of the theory: optimal scores under the constraints of a network (parts I and II).
+
+|                      | same position only | every position (equivariant)   |
+|----------------------|--------------------|--------------------------------|
+| whole image          | `IdealScore`       | `EquivariantScore`             |
+| P x P window         | `LocalScore`       | `EquivariantLocalScore`        |
+
+All four are one estimator: the posterior mean of a clean pixel, given the noisy window around it, over a
+dictionary of training patches (paper eqs. 3-10, 39-41). `WienerScore` is the baseline that costs nothing:
+the best linear denoiser.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from elsedu._common.checks import check_choice, check_window
+from elsedu.data import ImageSet
+from elsedu.diffusion.denoiser import Denoiser
+from elsedu.diffusion.schedule import check_schedule
+from elsedu.machines.windows import ScaleSchedule
+from elsedu.posterior import BACKENDS, FIELDS, Dictionary, Kind, Posterior, finish, partial_posterior
+from elsedu.posterior import sharded as distributed
+from elsedu.posterior.state import with_image_index
+
+
+class ScoreMachine(Denoiser):
+    """The estimator that all patch machines share. Use the four subclasses.
+
+    data: ImageSet, or tensor (N, C, H, W) with pixels in [-1, 1].
+    schedule: noise schedule (default: cosine). backend: see `elsedu.posterior`.
+    """
+
+    short_name = "machine"
+    _whole = True
+    _equivariant = False
+
+    def __init__(self, data, *, schedule=None, backend="auto"):
+        self.data = data if isinstance(data, ImageSet) else ImageSet(data)
+        self.schedule = check_schedule(schedule)
+        self.backend = check_choice(backend, BACKENDS, "backend")
+        self.image_shape = tuple(self.data.images.shape[1:])
+        labels = self.data.labels
+        self.classes = None if labels is None else sorted(set(labels.tolist()))
+        self.window = None
+        self.kind = Kind(self._whole, self._equivariant)
+        self._dictionaries = {}
+
+    def __repr__(self):
+        parts = [f"{self.data.name}, {len(self.data)} images {'x'.join(map(str, self.image_shape))}"]
+        if self.window is not None:
+            parts.append(f"window={self.window!r}, border={self.kind.border!r}")
+        return f"{type(self).__name__}({', '.join(parts)}, backend={self.backend!r})"
+
+    def posterior(self, x, t, label=None, windows=None, fields=FIELDS):
+        """The posterior of every clean pixel given its noisy window: a `Posterior`.
+
+        x: (B, C, H, W); t in (0, 1], float or (B,); label: int or (B,), restricts the dictionary.
+        windows: a list of odd sides (LS and ELS only): returns {window: Posterior} from one pass over the
+        data and ignores the machine's own window.
+        fields: which of `elsedu.posterior.FIELDS` to compute; the mean alone is the cheapest.
+        """
+        t, label = self._check(x, t, label)
+        unknown = sorted(set(fields) - set(FIELDS))
+        if unknown:
+            raise ValueError(f"unknown posterior field {unknown[0]!r}; known: {', '.join(FIELDS)}")
+        if windows is None:
+            return self._posterior(x, t, label, None, fields)[None]
+        if self._whole:
+            raise ValueError(f"{type(self).__name__} compares whole images: windows= is for LS and ELS")
+        windows = [check_window(w, self.image_shape, self.kind.border) for w in windows]
+        if not windows:
+            raise ValueError("windows is empty; expected at least one odd side")
+        return self._posterior(x, t, label, windows, fields)
+
+    def _denoise(self, x, t, label):
+        return self._posterior(x, t, label, None, ("mean",))[None].mean
+
+    def _posterior(self, x, t, label, windows, fields):
+        """{window or None: Posterior}; queries are grouped by (window, label), one pass each."""
+        alpha = self.schedule.alpha(t).expand(len(x))
+        sigma = self.schedule.sigma(t).expand(len(x))
+        own = self._windows_at(t, len(x))
+        labels = [None] * len(x) if label is None else label.tolist()
+        groups = {}
+        for b, key in enumerate(zip(own if windows is None else [None] * len(x), labels)):
+            groups.setdefault(key, []).append(b)
+        parts = {}
+        for (window, group_label), index in groups.items():
+            index = torch.tensor(index, device=x.device)
+            states = self._states(x[index], alpha.to(x.device)[index], sigma.to(x.device)[index], group_label,
+                                  [window] if windows is None else windows, fields)
+            for w, state in states.items():
+                post = finish(state, self.kind, w, sigma.to(x.device)[index], fields)
+                parts.setdefault(None if windows is None else w, []).append((index, post))
+        return {w: _scatter(pieces, len(x)) for w, pieces in parts.items()}
+
+    def _states(self, x, alpha, sigma, label, windows, fields):
+        """{window: State}, returned to x's device and dtype."""
+        states = self._sums(x, alpha, sigma, label, windows, fields, self.backend)
+        return {w: _like(state, x) for w, state in states.items()}
+
+    def _sums(self, x, alpha, sigma, label, windows, fields, backend):
+        """{window: State} over all images, those of other processes included; sources count in the whole set."""
+        windows = list(dict.fromkeys(windows))
+        if distributed.place()[1] > 1:
+            x = distributed.agree(x, (self.kind, self.data.hash, label, windows, sorted(fields), alpha.tolist(),
+                                      sigma.tolist()))
+        dictionary, index = self._dictionary(x, label)
+        states = partial_posterior(dictionary, x, alpha, sigma, self.kind, windows, fields, backend)
+        if index is not None:
+            states = {w: with_image_index(state, index) for w, state in states.items()}
+        return distributed.merged(states, fields)
+
+    def _windows_at(self, t, batch):
+        return [0] * batch
+
+    def _dictionary(self, x, label):
+        """The Dictionary of a class on x's device and in its dtype, kept; and its images' indices (None: all).
+
+        In a group of processes: of this process's part of the class.
+        """
+        key = (str(x.device), x.dtype, label, distributed.place())
+        if key not in self._dictionaries:
+            images, index, centre = self.data.images, None, None
+            if label is not None:
+                index = (self.data.labels == label).nonzero().flatten()
+                images = images[index.to(images.device)]
+            if distributed.place()[1] > 1:
+                part = distributed.block(len(images))
+                index = (torch.arange(len(images)) if index is None else index)[part]
+                centre = images.to(x.dtype).mean((0, 2, 3)).to(x.device)
+                images = images[part]
+            self._dictionaries[key] = Dictionary(images.to(x.device, x.dtype).contiguous(), centre), index
+        return self._dictionaries[key]
+
+
+class IdealScore(ScoreMachine):
+    """IS: the exact score of the noised training set (paper eqs. 3-4). It can only memorise.
+
+    >>> import elsedu, torch
+    >>> digits = elsedu.load("digits")
+    >>> elsedu.IdealScore(digits).denoise(torch.zeros(1, 1, 8, 8), t=0.5).shape
+    torch.Size([1, 1, 8, 8])
+    """
+
+    short_name = "is"
+
+
+class EquivariantScore(ScoreMachine):
+    """ES: the best translation-equivariant score (paper eqs. 5-6): the ideal score of all cyclic shifts.
+
+    It can only return training images, shifted.
+    """
+
+    short_name = "es"
+    _equivariant = True
+
+
+class _WindowMachine(ScoreMachine):
+    _whole = False
+
+    def __init__(self, data, window, *, border="zero", schedule=None, backend="auto", _interior=False):
+        super().__init__(data, schedule=schedule, backend=backend)
+        check_choice(border, ("zero", "circular"), "border")
+        if isinstance(window, ScaleSchedule):
+            for side in window.windows:
+                check_window(side, self.image_shape, border)
+        else:
+            window = check_window(window, self.image_shape, border)
+        self.window = window
+        self.border = border
+        self.kind = Kind(False, self._equivariant, border, _interior)
+
+    def _windows_at(self, t, batch):
+        if isinstance(self.window, ScaleSchedule):
+            return self.window.at(t.expand(batch), self.schedule)
+        return [self.window] * batch
+
+
+class LocalScore(_WindowMachine):
+    """LS: the best score that sees only a window (paper eqs. 7-8); patches stay at their position.
+
+    data: ImageSet or (N, C, H, W). window: odd side or ScaleSchedule.
+    border: "zero" clips windows at the image's edge, "circular" wraps them (window at most min(H, W)).
+    """
+
+    short_name = "ls"
+
+
+class EquivariantLocalScore(_WindowMachine):
+    """ELS: the best score that is local and translation-equivariant (paper eqs. 9-10, 39-41).
+
+    border="zero" is the paper's boundary-broken machine: a zero pixel beyond the border tells a network
+    where it is, so a window near the border is compared with patches that overlap the border alike.
+    border="circular" is the exactly equivariant machine on a torus; dictionary="interior" leaves out the
+    patches that wrap around a training image's border (what the published code does), "all" keeps them.
+
+    >>> import elsedu
+    >>> elsedu.EquivariantLocalScore(elsedu.load("digits"), window=3)
+    EquivariantLocalScore(digits, 1797 images 1x8x8, window=3, border='zero', backend='auto')
+    """
+
+    short_name = "els"
+    _equivariant = True
+
+    def __init__(self, data, window, *, border="zero", dictionary="all", schedule=None, backend="auto"):
+        check_choice(dictionary, ("all", "interior"), "dictionary")
+        if dictionary == "interior" and border != "circular":
+            raise ValueError(f"dictionary='interior' needs border='circular', got border={border!r}")
+        super().__init__(data, window, border=border, schedule=schedule, backend=backend,
+                         _interior=dictionary == "interior")
+        self.dictionary = dictionary
+
+
+def _like(state, x):
+    """The state on x's device and in its dtype (the definition backend always works in float64 on the CPU)."""
+    if state.m.device == x.device and state.m.dtype == x.dtype:
+        return state
+    for name in ("m", "s", "v", "v2", "u"):
+        value = getattr(state, name)
+        if value is not None:
+            setattr(state, name, value.to(x.device, x.dtype))
+    for name in ("source", "tied", "n"):
+        value = getattr(state, name)
+        if value is not None:
+            setattr(state, name, value.to(x.device))
+    return state
+
+
+def _scatter(pieces, batch):
+    """Put the posteriors of groups of queries back into the order of the batch."""
+    if len(pieces) == 1:
+        return pieces[0][1]
+    result = Posterior()
+    order = torch.cat([index for index, _ in pieces]).argsort()
+    for name in (*FIELDS, "tied"):
+        parts = [getattr(post, name) for _, post in pieces]
+        if parts[0] is not None:
+            setattr(result, name, torch.cat(parts)[order])
+    return result

@@ -1,0 +1,117 @@
+"""Networks trained elsewhere: diffusers' UNet2DModel with its own noise schedule.
+
+The theory is about networks that exist, so it must be possible to bring one. diffusers numbers its steps
+k = 0, ..., 999; here t = (k + 1)/1000, so that t = 0 is the clean image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from elsedu.diffusion.schedule import LinearVP, Schedule, linear_vp
+from elsedu.networks.base import Network
+
+STEPS = 1000
+PREDICTIONS = ("epsilon", "sample", "v_prediction")
+
+
+@dataclass(frozen=True)
+class TabulatedVP(LinearVP):
+    """A variance-preserving schedule given by alpha_bar at t = 1/1000, ..., 1; log-linear in between.
+
+    Its name is made of the numbers' hash, so that two are equal if their numbers are.
+    """
+
+    table: tuple = field(default=(), compare=False, repr=False)
+
+    def _log_alpha_bar(self):
+        return torch.tensor([0.0, *np.log(self.table)], dtype=torch.float64)
+
+
+def tabulated(alpha_bar) -> Schedule:
+    """The schedule with these 1,000 values of alpha_bar; `linear_vp()` itself if they are that one's."""
+    values = np.asarray(alpha_bar, dtype=np.float64)
+    if values.shape != (STEPS,) or not ((values > 0) & (values < 1)).all() or (np.diff(values) >= 0).any():
+        raise ValueError(f"alpha_bar must be {STEPS} falling numbers between 0 and 1, got shape {values.shape}")
+    known = linear_vp().alpha(torch.arange(1, STEPS + 1, dtype=torch.float64) / STEPS).square().numpy()
+    if np.allclose(values, known, rtol=1e-3, atol=1e-7):  # diffusers computes its table in float32
+        return linear_vp()
+    digest = hashlib.sha256(values.astype("<f4").tobytes()).hexdigest()[:12]
+    return TabulatedVP(name=f"alpha_bar-{digest}", table=tuple(values.tolist()))
+
+
+class DiffusersNetwork(Network):
+    """A diffusers UNet2DModel as a denoiser; made by `from_diffusers`."""
+
+    kind = "diffusers"
+
+    def __init__(self, model, schedule: Schedule, prediction: str, name: str):
+        known = model.config
+        if known.in_channels != known.out_channels:
+            raise ValueError(f"{name} maps {known.in_channels} channels to {known.out_channels}: "
+                             "networks that also predict a variance are not served")
+        if prediction not in PREDICTIONS:
+            raise ValueError(f"prediction type must be one of {PREDICTIONS}, got {prediction!r}")
+        size = known.sample_size if isinstance(known.sample_size, (tuple, list)) else [known.sample_size] * 2
+        self.stride = 2 ** (len(known.block_out_channels) - 1)
+        # the padding is what all of diffusers' convolutions have
+        super().__init__((known.in_channels, *size), "zero", known.num_class_embeds, "cosine", {"source": name})
+        self.schedule = schedule
+        self.config["schedule"] = schedule.name
+        self.prediction = prediction
+        self.model = model
+        self.name = name
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None = None) -> torch.Tensor:
+        """Noise (B, C, H, W) in x (B, C, H, W) at times t (B,), classes label (B,) or None; unchecked."""
+        answer = self.model(x, (STEPS * t - 1).clamp(min=0), class_labels=label).sample
+        if self.prediction == "epsilon":
+            return answer
+        if self.prediction == "sample":
+            return self.schedule.noise_from_x0(x, answer, t)
+        alpha, sigma = (level(t).to(x.dtype).view(-1, 1, 1, 1) for level in (self.schedule.alpha, self.schedule.sigma))
+        return sigma * x + alpha * answer  # v = alpha eps - sigma x0
+
+
+def from_diffusers(path_or_id: str, **options) -> DiffusersNetwork:
+    """Wrap a diffusers UNet2DModel, from a folder or, where the hub can be reached, by its name.
+
+    The folder is a saved pipeline (`unet/` and `scheduler/` inside) or a saved model with a
+    `scheduler_config.json` beside it or in `scheduler/`. The noise schedule is the scheduler's own.
+
+    options : passed to diffusers (e.g. local_files_only=True)
+    Raises ImportError without diffusers, OSError if model or scheduler are not found, ValueError for a
+    schedule or prediction type that is not served.
+    """
+    try:
+        from diffusers import DDPMScheduler, UNet2DModel
+    except ImportError as error:
+        raise ImportError("from_diffusers needs diffusers: pip install 'elsedu[pretrained]'") from error
+    path = str(path_or_id)
+    # the default needs the package accelerate and warns where it is not there
+    model = _first(UNet2DModel, path, (None, "unet"), {"low_cpu_mem_usage": False, **options})
+    config = _first(DDPMScheduler, path, ("scheduler", None), options, config_only=True)
+    if config.get("num_train_timesteps", STEPS) != STEPS:
+        raise ValueError(f"{path}: a schedule of {config['num_train_timesteps']} steps is not served, only {STEPS}")
+    scheduler = DDPMScheduler.from_config(config)
+    network = DiffusersNetwork(model, tabulated(scheduler.alphas_cumprod.double().numpy()),
+                               config.get("prediction_type", "epsilon"), path.rstrip("/").split("/")[-1])
+    network.provenance = {"source": "diffusers", "model": json.loads(model.to_json_string())}
+    return network.eval()
+
+
+def _first(kind, path, folders, options, config_only=False):
+    """What `kind` loads from the first of the subfolders that holds it (None: the path itself)."""
+    errors = []
+    for folder in folders:
+        arguments = options if folder is None else {**options, "subfolder": folder}
+        try:
+            return kind.load_config(path, **arguments) if config_only else kind.from_pretrained(path, **arguments)
+        except OSError as error:
+            errors.append(str(error).splitlines()[0])
+    raise OSError(f"no {kind.__name__} in {path!r}: {'; '.join(errors)}")

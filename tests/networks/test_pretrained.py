@@ -1,0 +1,126 @@
+"""Networks trained elsewhere: a small diffusers model saved to disk, its schedule and its three kinds of answer."""
+
+import pytest
+import torch
+
+import elsedu
+from elsedu import networks
+from elsedu.networks.diffusers import tabulated
+
+diffusers = pytest.importorskip("diffusers")
+
+
+def unet(**changes):
+    torch.manual_seed(0)
+    options = {"sample_size": 8, "in_channels": 1, "out_channels": 1, "layers_per_block": 1, "norm_num_groups": 4,
+               "block_out_channels": (8, 8), "down_block_types": ("DownBlock2D", "AttnDownBlock2D"),
+               "up_block_types": ("AttnUpBlock2D", "UpBlock2D"), "attention_head_dim": 4, **changes}
+    return diffusers.UNet2DModel(**options).eval()
+
+
+def saved(folder, model, **scheduler):
+    model.save_pretrained(folder / "unet")
+    diffusers.DDPMScheduler(**scheduler).save_pretrained(folder / "scheduler")
+    return folder
+
+
+def test_it_is_the_model(tmp_path):
+    model = unet()
+    network = networks.from_diffusers(saved(tmp_path, model), local_files_only=True)
+    assert network.image_shape == (1, 8, 8) and network.stride == 2 and network.classes is None
+    assert network.schedule == elsedu.schedule.linear_vp()
+    x = torch.randn(2, 1, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(network.noise(x, 0.5), model(x, 499).sample)
+        torch.testing.assert_close(network.noise(x, torch.tensor([1.0, 0.001])),
+                                   model(x, torch.tensor([999, 0])).sample)
+    with pytest.raises(ValueError, match="multiples of 2"):
+        network.noise(torch.randn(1, 1, 9, 8), 0.5)
+    assert networks.receptive_field(network, size=16, samples=1) == 16  # it has attention
+
+
+def test_sampling_equals_diffusers_ddim(tmp_path):
+    model = unet()
+    network = networks.from_diffusers(saved(tmp_path, model))
+    scheduler = diffusers.DDIMScheduler(timestep_spacing="trailing", clip_sample=False, set_alpha_to_one=True)
+    scheduler.set_timesteps(10)
+    noise = x = torch.randn(2, 1, 8, 8)
+    with torch.no_grad():
+        for k in scheduler.timesteps:
+            x = scheduler.step(model(x, k).sample, k, x).prev_sample
+    torch.testing.assert_close(elsedu.sample(network, noise, steps=10), x, atol=1e-4, rtol=1e-4)
+
+
+def test_calibration_and_comparison(tmp_path):
+    """The machines take the network's own noise schedule, and so do its calibrated windows."""
+    network = networks.from_diffusers(saved(tmp_path, unet(), beta_schedule="squaredcos_cap_v2"))
+    data = elsedu.load("digits", limit=40)
+    scales = {kind: elsedu.calibrate(network, kind, data, windows=[3, 5], steps=4, samples=2) for kind in ("els", "ls")}
+    assert all(found.schedule == network.schedule and found.info["border"] == "zero" for found in scales.values())
+    with pytest.warns(UserWarning, match="does not say on which data"):
+        found = elsedu.compare(network, data, scales, seeds=3, steps=4, network_steps=(4, 6))
+    machine = elsedu.EquivariantLocalScore(data, scales["els"], schedule=network.schedule)
+    noise = elsedu.seeds.noise("test", range(3), data.shape)
+    r = elsedu.metrics.pearson_r(elsedu.sample(machine, noise, 4), elsedu.sample(network, noise, 6))
+    assert found.measured["agreement"]["6"]["els"]["pearson_r"]["median"] == pytest.approx(float(r.median()), abs=1e-3)
+    with pytest.raises(ValueError, match="schedule"):
+        elsedu.compare(network, data, elsedu.scales.published("cifar10-unet-attention"), seeds=1)
+
+
+def test_model_with_its_scheduler_beside(tmp_path):
+    unet().save_pretrained(tmp_path)
+    diffusers.DDPMScheduler().save_pretrained(tmp_path)
+    assert networks.from_diffusers(tmp_path).schedule == elsedu.schedule.linear_vp()
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "sample", "v_prediction"])
+def test_kinds_of_answer(tmp_path, prediction):
+    """A denoised image made by diffusers' own scheduler from the model's answer is ours."""
+    model = unet(num_class_embeds=3)
+    options = {"prediction_type": prediction, "beta_schedule": "squaredcos_cap_v2", "clip_sample": False}
+    network = networks.from_diffusers(saved(tmp_path, model, **options))
+    assert network.classes == [0, 1, 2] and network.schedule.name.startswith("alpha_bar-")
+    scheduler = diffusers.DDIMScheduler(**options)
+    scheduler.set_timesteps(1000)
+    x, label = torch.randn(2, 1, 8, 8), torch.tensor([2, 0])
+    with torch.no_grad():
+        answer = model(x, 699, class_labels=label).sample
+        expected = scheduler.step(answer, 699, x).pred_original_sample
+        torch.testing.assert_close(network.denoise(x, 0.7, label), expected, atol=1e-4, rtol=1e-4)
+    with pytest.raises(ValueError, match="class-conditional"):
+        network.noise(x, 0.5)
+
+
+def test_tabulated_schedule():
+    scheduler = diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2")
+    table = scheduler.alphas_cumprod.double()
+    schedule = tabulated(table)
+    t = torch.arange(1, 1001, dtype=torch.float64) / 1000
+    torch.testing.assert_close(schedule.alpha(t).square(), table, atol=0, rtol=1e-9)
+    torch.testing.assert_close(schedule.alpha(t).square() + schedule.sigma(t).square(), torch.ones(1000).double())
+    ratio = schedule.sigma(0.4321) / schedule.alpha(0.4321)
+    assert float(schedule.time_of_ratio(ratio)) == pytest.approx(0.4321, abs=1e-6)
+    assert schedule == tabulated(table) and schedule != elsedu.schedule.linear_vp()
+    assert float(schedule.sigma(0.0)) == 0
+
+
+def test_errors(tmp_path):
+    with pytest.raises(OSError, match="no UNet2DModel in"):
+        networks.from_diffusers(tmp_path / "nothing")
+    unet().save_pretrained(tmp_path / "bare" / "unet")
+    with pytest.raises(OSError, match="no DDPMScheduler in"):
+        networks.from_diffusers(tmp_path / "bare")
+    with pytest.raises(ValueError, match="500 steps is not served"):
+        networks.from_diffusers(saved(tmp_path / "short", unet(), num_train_timesteps=500))
+    with pytest.raises(ValueError, match="1 channels to 2"):
+        networks.from_diffusers(saved(tmp_path / "variance", unet(out_channels=2)))
+    for table in ([0.5, 0.4], torch.full((1000,), 0.5), torch.linspace(1.0, 0.1, 1000)):
+        with pytest.raises(ValueError, match="alpha_bar must be 1000 falling numbers"):
+            tabulated(table)
+
+
+def test_it_cannot_be_saved_as_ours(tmp_path):
+    network = networks.from_diffusers(saved(tmp_path, unet()))
+    with pytest.raises(ValueError, match="diffusers"):
+        networks.save(network, tmp_path / "mine.safetensors")
+    assert not (tmp_path / "mine.safetensors").exists()
