@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .pixels import check_fits
+
 
 def digits():
     """scikit-learn's `load_digits`: 1,797 handwritten digits of 8x8 pixels.
@@ -61,6 +63,7 @@ def photos32(tile=32):
 
 def two_images(size=32):
     """The paper's smallest example (its figure 3): one black image (label 0) and one white (label 1)."""
+    check_fits(2, 1, size)
     pixels = np.zeros((2, 1, size, size), np.uint8)
     pixels[1] = 255
     return pixels, np.array([0, 1])

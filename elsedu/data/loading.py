@@ -162,7 +162,7 @@ def _official(name: str, split: str, root, size: int):
             raise ValueError(f"{', '.join(map(str, files))} hold no images")
         return resize(pixels, size), labels
 
-    pixels, labels = decoded(f"{name}-{split}-{size}", files, decode)
+    pixels, labels = decoded(f"{name}-{split}-{size}", files, size, decode)
     if name in IDX_MEANS and folder is not None:
         _warn_if_swapped(name, pixels, files[0])
     return pixels, labels
@@ -182,7 +182,7 @@ def _load_celeba(root, size: int, crop: str, limit: int | None, seed: int):
         names = [names[i] for i in subset(len(names), limit, seed, f"celeba ({place})")]
         settings += f"-{limit}-{seed}"
     files = [place, *(f"{place}/{name}" for name in names)] if place.is_dir() else [place]
-    return decoded(settings, files, lambda: (celeba.read(place, names, size, crop), None))
+    return decoded(settings, files, size, lambda: (celeba.read(place, names, size, crop), None))
 
 
 def _local_root(root) -> Path | None:

@@ -10,6 +10,7 @@ surround an image (chapter "Borders").
 from __future__ import annotations
 
 import hashlib
+import os
 
 import numpy as np
 import torch
@@ -34,6 +35,20 @@ def to_bytes(values: torch.Tensor) -> np.ndarray:
     return ((values.detach().cpu() + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).numpy()
 
 
+def check_fits(count: int, channels: int, size: int) -> None:
+    """ValueError if so many images of size x size pixels cannot be held in this machine's memory."""
+    needed = 5 * count * channels * size * size  # a byte and a float32 for every value
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on this system
+        memory = 1 << 40
+    if needed > memory:
+        raise ValueError(
+            f"{count:,} images of {size} x {size} pixels take {needed / 1e9:,.1f} GB, this machine has "
+            f"{memory / 1e9:,.1f} GB: take a smaller size, or a limit"
+        )
+
+
 def resize(pixels: np.ndarray, size: int) -> np.ndarray:
     """Resize uint8 images (N, C, H, W), C = 1 or 3, to (N, C, size, size) with Pillow's bilinear filter.
 
@@ -42,6 +57,7 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
     """
     if pixels.shape[2:] == (size, size):
         return pixels
+    check_fits(*pixels.shape[:2], size)
     resized = np.empty((*pixels.shape[:2], size, size), np.uint8)
     for image, channels in zip(resized, pixels):
         for plane, channel in zip(image, channels):

@@ -6,9 +6,10 @@ are decoded one by one and resized at once, so that the memory needed is that of
 
 from __future__ import annotations
 
-import io
 import os
+import struct
 import zipfile
+import zlib
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
@@ -16,6 +17,10 @@ import numpy as np
 from PIL import Image
 
 from elsedu._common.progress import bar
+from elsedu._common.reading import check_regular, read_file
+from elsedu.data.formats.pictures import LARGEST_FILE
+from elsedu.data.formats.pictures import decode as decode_picture
+from elsedu.data.pixels import check_fits
 
 FOLDER, ARCHIVE = "img_align_celeba", "img_align_celeba.zip"
 CROPS = ("square", "none")
@@ -55,16 +60,17 @@ def read(source: Path, names: list[str], size: int, crop: str) -> np.ndarray:
     178x178); crop "none" squashes the whole image, as the published code does. Raises ValueError
     naming the file if one cannot be decoded.
     """
+    check_fits(len(names), 3, size)
     pixels = np.empty((len(names), 3, size, size), np.uint8)
     archive = None if source.is_dir() else _open_zip(source)
 
     def decode(name):
         try:
-            content = (source / name).read_bytes() if archive is None else archive.read(name)
-            with Image.open(io.BytesIO(content)) as image:
-                image = image.convert("RGB")
-        except (OSError, SyntaxError, ValueError, zipfile.BadZipFile) as error:
+            content = read_file(source / name, LARGEST_FILE) if archive is None else _member(archive, name)
+        except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError,
+                RuntimeError) as error:  # RuntimeError: an encrypted member
             raise ValueError(f"{source}/{name} cannot be decoded: {error}") from error
+        image = decode_picture(content, f"{source}/{name}").convert("RGB")
         if crop == "square":
             side = min(image.size)
             left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -81,12 +87,20 @@ def read(source: Path, names: list[str], size: int, crop: str) -> np.ndarray:
     return pixels
 
 
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    size = archive.getinfo(name).file_size
+    if size > LARGEST_FILE:
+        raise ValueError(f"it unpacks to {size:,} bytes, at most {LARGEST_FILE:,} are read")
+    return archive.read(name)  # no more than that size, whatever is packed
+
+
 def _is_image(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not name.rpartition("/")[2].startswith(".")
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
+    check_regular(path)
     try:
         return zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
         raise ValueError(f"{path} is truncated or not a zip file: {error}") from error

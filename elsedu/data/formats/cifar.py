@@ -6,17 +6,19 @@ containers, labels and pixels are read as data (see `plain_pickle`), and a batch
 
 from __future__ import annotations
 
-import gzip
-import tarfile
-import zlib
 from pathlib import Path
 
 import numpy as np
+
+from elsedu._common.reading import Unpacked, read_file
 
 from . import plain_pickle
 
 PYTHON, BINARY = "cifar-10-batches-py", "cifar-10-batches-bin"
 ARCHIVES = {"cifar-10-python.tar.gz": PYTHON, "cifar-10-binary.tar.gz": BINARY, f"{BINARY}.tar.gz": BINARY}
+LARGEST_FILE = 1 << 28  # bytes; an official batch has 31 million
+LARGEST_ARCHIVE = 1 << 29  # unpacked; the official ones have 186 million
+BLOCK = 512  # of a tar archive
 FILES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
 
 
@@ -56,7 +58,7 @@ def _contents(paths: list[Path], split: str):
     """Yield (name, bytes) of every batch, in order."""
     if paths[0].name not in ARCHIVES:
         for path in paths:
-            yield str(path), path.read_bytes()
+            yield str(path), read_file(path, LARGEST_FILE)
         return
     archive, folder = paths[0], ARCHIVES[paths[0].name]
     suffix = ".bin" if folder == BINARY else ""
@@ -64,19 +66,72 @@ def _contents(paths: list[Path], split: str):
     found = {}
     try:
         # One pass, nothing is unpacked to the disk; read to the end, where gzip keeps its own checksum.
-        with gzip.open(archive) as content, tarfile.open(fileobj=content, mode="r|") as stream:
-            for member in stream:
-                if member.isfile() and member.name.removeprefix("./") in wanted:
-                    found[member.name.removeprefix("./")] = stream.extractfile(member).read()
-            while content.read(1 << 20):
+        with Unpacked(archive, LARGEST_ARCHIVE) as stream:
+            for name, size in _members(stream):
+                if name not in wanted:
+                    _skip(stream, size + -size % BLOCK)
+                elif name in found:
+                    raise ValueError(f"it holds {name} twice")
+                elif size > LARGEST_FILE:
+                    raise ValueError(f"{name} has {size:,} bytes, at most {LARGEST_FILE:,} are read")
+                else:
+                    found[name] = _exactly(stream, size)
+                    _skip(stream, -size % BLOCK)
+            while stream.read(1 << 20):
                 pass
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{archive} is damaged, truncated or not a .tar.gz archive: {error}") from error
+    except ValueError as error:
+        text = str(error).removeprefix(f"{archive} ")
+        raise ValueError(f"{archive} is damaged, truncated or not a .tar.gz archive: {text}") from error
     missing = [name for name in wanted if name not in found]
     if missing:
         raise ValueError(f"{archive} does not hold {', '.join(missing)}")
     for name in wanted:
         yield f"{archive}:{name}", found[name]
+
+
+def _members(stream):
+    """(name, size) of every ordinary file in a tar stream; whoever asks for the next has read (or skipped) the last.
+
+    Python's tarfile believes what a header says about sparse files and about its own length, and takes the memory for
+    it. The batches need none of this: their names fit into the plain header of any kind of tar.
+    """
+    while True:
+        header = _exactly(stream, BLOCK)
+        if not header.strip(b"\0"):
+            return
+        if _octal(header[148:156]) != sum(header[:148]) + sum(b" " * 8) + sum(header[156:]):
+            raise ValueError("a header without its checksum")
+        size, kind = _octal(header[124:136]), header[156:157]
+        if kind in (b"0", b"\0"):
+            prefix = header[345:500] if header[257:263] == b"ustar\0" else b""
+            parts = [part.split(b"\0")[0].decode("utf-8", "replace") for part in (prefix, header[:100])]
+            yield "/".join(part for part in parts if part).removeprefix("./"), size
+        else:
+            _skip(stream, size + -size % BLOCK)  # folders, links, notes about the next member
+
+
+def _octal(field: bytes) -> int:
+    digits = field.strip(b" \0")
+    if not digits.isdigit() or digits.strip(b"01234567"):
+        raise ValueError(f"a header with the number {field!r}")
+    return int(digits, 8)
+
+
+def _exactly(stream, count: int) -> bytes:
+    parts, left = [], count
+    while left and (part := stream.read(min(left, 1 << 20))):
+        parts.append(part)
+        left -= len(part)
+    if left:
+        raise ValueError(f"it ends {left:,} bytes too early")
+    return b"".join(parts)
+
+
+def _skip(stream, count: int):
+    while count and (part := stream.read(min(count, 1 << 20))):
+        count -= len(part)
+    if count:
+        raise ValueError(f"it ends {count:,} bytes too early")
 
 
 def _read_binary(content: bytes, path: str):
