@@ -22,7 +22,16 @@ def _without_module_text(app, what, name, obj, options, lines):
         lines.clear()
 
 
+def _write_live_scripts(app, exception):
+    """What the living exhibits fetch when a reader plays: once for all pages, under _static/live."""
+    if exception is None and app.builder.format == "html":
+        from elsedu.live.page import write_scripts
+
+        write_scripts(pathlib.Path(app.outdir) / "_static" / "live")
+
+
 def setup(app):
     app.setup_extension("sphinx.ext.autodoc")
     app.connect("autodoc-process-docstring", _without_module_text)
+    app.connect("build-finished", _write_live_scripts)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
