@@ -34,7 +34,7 @@ colab: $(READY)
 
 setup: $(READY)
 
-$(READY): requirements.txt constraints.txt pyproject.toml $(wildcard setup.py) $(wildcard elsedu/posterior/native/*.[ch]pp)
+$(READY): requirements.txt constraints.txt pyproject.toml $(wildcard setup.py)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "elsedu needs Python 3.11 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements.txt

@@ -1,47 +1,73 @@
 """Build of the optional C++ engine; everything else is in pyproject.toml.
 
-One source, elsedu/posterior/native/shift.cpp, is compiled once for each instruction set; the extension
-chooses at run time, so a wheel built on one machine runs on another. Without a compiler the installation
-goes on, and elsedu uses PyTorch instead (`elsedu.posterior.backends()` says so).
+How it is compiled is in elsedu/posterior/native/build.py. Without a compiler the installation goes on, and elsedu
+computes in PyTorch until one is there (`python -m elsedu.posterior.native` says which it is, and why).
+ELSEDU_NATIVE_BUILD=0 leaves the compilation out.
 """
 
-import platform
+import importlib.util
+import os
+import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
-HERE = "elsedu/posterior/native"
-COMMON = ["-O3", "-std=c++17", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
-X86 = {
-    "avx512": ["-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mfma", "-mprefer-vector-width=512"],
-    "avx2": ["-mavx2", "-mfma"],
-}
+FOLDER = "elsedu/posterior/native"
 
 
-class BuildKernel(build_ext):
-    """Compile the kernel for every instruction set of this processor family, then the module that chooses."""
+def build_module():
+    """elsedu/posterior/native/build.py, without importing elsedu, whose requirements may not be there yet."""
+    spec = importlib.util.spec_from_file_location("elsedu_build", Path(__file__).parent / FOLDER / "build.py")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+build = build_module()
+
+
+class BuildLibrary(build_ext):
+    """Make the shared library where setuptools expects an extension module."""
+
+    def get_ext_filename(self, fullname):
+        return str(Path(*fullname.split(".")[:-1], build.library_name()))
 
     def build_extension(self, ext):
-        variants = {"base": []} | (X86 if platform.machine().lower() in ("x86_64", "amd64") else {})
-        for isa, flags in variants.items():
-            ext.extra_objects += self.compiler.compile(
-                [f"{HERE}/shift.cpp"], output_dir=str(Path(self.build_temp) / isa), include_dirs=[HERE],
-                macros=[("ELSEDU_ISA", isa)], extra_postargs=[*COMMON, *flags],
-            )
-            ext.define_macros.append((f"ELSEDU_HAS_{isa.upper()}", "1"))
-        super().build_extension(ext)
+        target = Path(self.get_ext_fullpath(ext.name)).absolute()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for outdated in target.parent.glob("engine-*"):
+            if outdated != target:
+                outdated.unlink()
+        if os.environ.get("ELSEDU_NATIVE_BUILD") == "0":
+            return
+        said = []
+        try:
+            for compiler in build.compilers():
+                try:
+                    build.compile_library(target, compiler)
+                    return
+                except build.BuildError as error:
+                    said.append(str(error))
+        except build.BuildError as error:
+            said.append(str(error))
+        print(f"warning: elsedu is installed without its C++ engine: {'; '.join(said)}", file=sys.stderr)
+
+
+class Wheel(bdist_wheel):
+    """One wheel for every Python 3 of a platform; one for every platform if the library could not be built."""
+
+    def get_tag(self):
+        if not list(Path(self.bdist_dir).glob(f"{FOLDER}/engine-*")):
+            return "py3", "none", "any"
+        platform = super().get_tag()[2]
+        if sys.platform == "darwin":  # not that of Python, which may be universal2
+            platform = f"macosx_{build.MACOS.replace('.', '_')}_{build.machine()}"
+        return "py3", "none", platform
 
 
 setup(
-    cmdclass={"build_ext": BuildKernel},
-    ext_modules=[
-        Extension(
-            "elsedu.posterior._shift", [f"{HERE}/module.cpp"], include_dirs=[HERE], optional=True,
-            extra_compile_args=["-O2", "-std=c++17"], extra_link_args=["-pthread"],
-            define_macros=[("Py_LIMITED_API", "0x030B0000")], py_limited_api=True,
-            depends=[f"{HERE}/{name}" for name in ("shift.cpp", "shift.hpp", "simd.hpp")],
-        )
-    ],
-    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+    cmdclass={"build_ext": BuildLibrary, "bdist_wheel": Wheel},
+    ext_modules=[Extension("elsedu.posterior.native.engine", [f"{FOLDER}/interface.cpp"], optional=True)],
 )

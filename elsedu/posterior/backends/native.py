@@ -14,32 +14,28 @@ import numpy as np
 import torch
 
 from elsedu.posterior.backends import attention_torch
+from elsedu.posterior.native import library
+from elsedu.posterior.native.build import BuildError
 from elsedu.posterior.state import Dictionary, Kind, State, patch_counts
-
-try:
-    from elsedu.posterior import _shift
-except ImportError as error:  # built without a compiler
-    _shift, _missing = None, str(error)
 
 INSTRUCTION_SETS = ("avx512", "avx2", "base")
 
 
 def available():
-    """(usable, why)."""
-    if _shift is None:
-        return False, f"the C++ extension was not built ({_missing}); install a C++ compiler and reinstall elsedu"
-    return True, f"C++, instruction set {instruction_set()}"
+    """(usable, why). Compiles the engine if it is missing and a compiler is there."""
+    try:
+        return True, f"C++, instruction set {instruction_set()}"
+    except BuildError as error:
+        return False, f"the C++ engine is missing: {error}"
 
 
 def instruction_set():
     """The best one this processor has, or the one in ELSEDU_NATIVE_ISA. ValueError if that one is not there."""
-    wanted = os.environ.get("ELSEDU_NATIVE_ISA")
-    if wanted:
-        if wanted not in INSTRUCTION_SETS or not _shift.supports(wanted):
-            known = ", ".join(isa for isa in INSTRUCTION_SETS if _shift.supports(isa))
-            raise ValueError(f"ELSEDU_NATIVE_ISA={wanted!r} is not to be had here; usable: {known}")
-        return wanted
-    return next(isa for isa in INSTRUCTION_SETS if _shift.supports(isa))
+    engine, wanted = library.load(), os.environ.get("ELSEDU_NATIVE_ISA")
+    usable = [isa for isa in INSTRUCTION_SETS if engine.supports(isa)]
+    if wanted and wanted not in usable:
+        raise ValueError(f"ELSEDU_NATIVE_ISA={wanted!r} is not to be had here; usable: {', '.join(usable)}")
+    return wanted or usable[0]
 
 
 def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windows, fields):
@@ -52,18 +48,21 @@ def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windo
     full = bool(set(fields) & {"variance", "effective_patches", "source"})
     terms = 2 + 2 * channels if full else 1 + channels
     alpha, sigma = (np.ascontiguousarray(level.detach().double().cpu().numpy()) for level in (alpha, sigma))
-    asked, windows = windows, sorted(windows)  # the kernel grows each window's sums from those of the next smaller one
+    asked, windows = windows, sorted(set(windows))  # the kernel grows a window's sums from the next smaller one's
     sides = np.array(windows, dtype=np.int32)
     shape = (batch, len(windows), height, width)
     m, sums = np.empty(shape), np.empty((*shape, terms))
     source, tied = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.uint8)
     reach = math.log(count * (pixels if kind.equivariant else 1)) + 16
-    _shift.posterior(
-        instruction_set(), images.data_ptr(), x.data_ptr(), count, batch, channels, height, width,
-        alpha.ctypes.data, sigma.ctypes.data, sides.ctypes.data, len(windows),
-        kind.equivariant, kind.border == "circular", kind.interior, full, reach, torch.get_num_threads(),
-        m.ctypes.data, sums.ctypes.data, source.ctypes.data, tied.ctypes.data,
-    )
+    job = {
+        "dictionary": images.data_ptr(), "queries": x.data_ptr(), "images": count, "batch": batch,
+        "channels": channels, "height": height, "width": width, "alpha": alpha.ctypes.data,
+        "sigma": sigma.ctypes.data, "windows": sides.ctypes.data, "window_count": len(windows),
+        "equivariant": kind.equivariant, "circular": kind.border == "circular", "interior": kind.interior,
+        "full": full, "reach": reach,
+    }
+    library.load().posterior(instruction_set(), torch.get_num_threads(), job, m=m.ctypes.data, sums=sums.ctypes.data,
+                             source=source.ctypes.data, tied=tied.ctypes.data)
     states = {}
     for k, window in enumerate(windows):
         part = torch.from_numpy(sums[:, k]).float()

@@ -1,4 +1,4 @@
-// What the kernel (shift.cpp, compiled once for each instruction set) and its caller (module.cpp) share.
+// What the kernel (shift.cpp, compiled once for each instruction set) and its caller (interface.cpp) share.
 // Plain structs and pointers only: see simd.hpp for why nothing here may be an inline function.
 #pragma once
 #include <cstdint>
