@@ -13,7 +13,7 @@ from elsedu.live.random import normal_noise
 from elsedu.posterior.backends import definition
 
 pytestmark = pytest.mark.browser
-PROCESSORS = ("js",)
+PROCESSORS = ("wasm", "js")
 
 
 def unpacked(text, dtype, shape):

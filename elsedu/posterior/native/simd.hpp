@@ -11,6 +11,8 @@
 #include <cstring>
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__wasm_simd128__)
+#include <wasm_simd128.h>
 #endif
 
 #define INLINE inline __attribute__((always_inline))  // the compilers give up too early
@@ -67,6 +69,8 @@ INLINE bool any_register_below(reg a, reg b) {
     return _mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, strictly ? _CMP_LT_OQ : _CMP_LE_OQ)) != 0;
 #elif defined(__SSE2__)
     return _mm_movemask_ps(strictly ? _mm_cmplt_ps((__m128)a, (__m128)b) : _mm_cmple_ps((__m128)a, (__m128)b)) != 0;
+#elif defined(__wasm_simd128__)
+    return wasm_v128_any_true(strictly ? wasm_f32x4_lt((v128_t)a, (v128_t)b) : wasm_f32x4_le((v128_t)a, (v128_t)b));
 #else
     ireg below = strictly ? a < b : a <= b;
     int32_t any = 0;

@@ -15,7 +15,7 @@
  * @typedef {import("./state.js").State} State
  * @typedef {import("./state.js").Posterior} Posterior
  *
- * @typedef {{image: number, row: number, col: number, weight: number}} Patch
+ * @typedef {import("./heaviest.js").Patch} Patch
  *
  * @typedef {object} Engine what every processor offers
  * @property {"webgpu" | "wasm" | "js"} kind
@@ -25,21 +25,12 @@
  * @property {() => void} dispose
  */
 import { Dictionary, checkQuestion } from "./question.js";
-import { heaviest } from "./heaviest.js";
+import { candidates, checkPixel, heaviestOf } from "./heaviest.js";
+import { served } from "./served.js";
 import { SAME, emptyState, toPosterior } from "./state.js";
 
 /**
- * Positions q of the training image, along one axis, that a shift serves: those whose window overlaps the
- * border just as the window around p = q - shift does.
- * @param {number} size @param {number} radius @param {number} shift @param {boolean} circular
- */
-export function served(size, radius, shift, circular) {
-  if (circular || shift === 0) return { begin: 0, end: size };
-  return { begin: radius + Math.max(shift, 0), end: size - radius + Math.min(shift, 0) };
-}
-
-/** Add one patch to the sums of pixel p (centre pixel: value c is y[at + c * stride]). */
-/**
+ * Add one patch to the sums of pixel p; channel c of its centre pixel is y[at + c * pixels].
  * @param {State} state @param {Checked} question @param {number} p @param {number} distance @param {number} source
  * @param {Float32Array} y @param {number} at @param {number} pixels @param {number} channels
  */
@@ -204,9 +195,11 @@ export class PlainEngine {
   }
 
   /** @param {Question & {pixel: readonly number[], count?: number}} asked */
-  async heaviest({ pixel, count, signal, ...asked }) {
+  async heaviest({ pixel, count = 10, signal, ...asked }) {
     signal?.throwIfAborted();
-    return heaviest(this.dictionary, checkQuestion(this.dictionary, asked), pixel, count);
+    const question = checkQuestion(this.dictionary, asked), { order } = this.dictionary;
+    const found = candidates(this.dictionary, question, checkPixel(pixel, this.dictionary), count);
+    return heaviestOf([found], question.rate, count, order);
   }
 
   dispose() {}

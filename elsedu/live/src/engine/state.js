@@ -19,22 +19,29 @@ export const SAME = 1.000001;
  * @property {Float64Array} u sum of weight times log weight
  * @property {Float64Array} v (channels, height, width): sum of weight times centre pixel
  * @property {Float64Array} v2 the same of the squares
- * @property {Int32Array} source nearest patch: place of its image times pixels + position (IS, ES: + shift)
- * @property {Uint8Array} tied another patch is as near
+ * @property {Float64Array} source nearest patch: place of its image times pixels + position (IS, ES: + shift)
+ * @property {Float64Array} tied 1 where another patch is as near, within rounding
  */
+
+/**
+ * A State whose numbers lie in one array, as they come from a worker.
+ * @param {Float64Array} numbers nearest, s, u, source, tied, v, v2 one after the other
+ * @param {number} channels @param {number} pixels @param {boolean} whole
+ * @returns {State}
+ */
+export function stateOf(numbers, channels, pixels, whole) {
+  const n = whole ? 1 : pixels;
+  let begin = 0;
+  const take = (/** @type {number} */ length) => numbers.subarray(begin, (begin += length));
+  const [nearest, s, u, source, tied] = [take(n), take(n), take(n), take(n), take(n)];
+  return { nearest, s, u, source, tied, v: take(channels * pixels), v2: take(channels * pixels) };
+}
 
 /** The neutral element of `merge`. @param {number} channels @param {number} pixels @param {boolean} whole @returns {State} */
 export function emptyState(channels, pixels, whole) {
-  const n = whole ? 1 : pixels;
-  return {
-    nearest: new Float64Array(n).fill(Infinity),
-    s: new Float64Array(n),
-    u: new Float64Array(n),
-    v: new Float64Array(channels * pixels),
-    v2: new Float64Array(channels * pixels),
-    source: new Int32Array(n),
-    tied: new Uint8Array(n),
-  };
+  const state = stateOf(new Float64Array(5 * (whole ? 1 : pixels) + 2 * channels * pixels), channels, pixels, whole);
+  state.nearest.fill(Infinity);
+  return state;
 }
 
 /** Add the patches of `b` to `a`, which are others. @param {State} a @param {State} b @param {number} rate */

@@ -1,0 +1,34 @@
+// Builds dist/*.js from src (esbuild). Usage: node build.mjs [folder, default dist]
+import { build } from "esbuild";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url)), out = process.argv[2] ?? join(here, "dist");
+
+// import text from "worker:./file.js": the file and all it imports as one script
+const workers = {
+  name: "worker",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^worker:/ }, ({ path, resolveDir }) => ({ path: join(resolveDir, path.slice(7)), namespace: "worker" }));
+    onLoad({ filter: /.*/, namespace: "worker" }, async ({ path }) => {
+      const { outputFiles } = await build({ ...options, entryPoints: [path], write: false });
+      return { contents: outputFiles[0].text, loader: "text" };
+    });
+  },
+};
+
+const options = {
+  bundle: true,
+  minify: true,
+  format: "iife",
+  target: ["es2022"],
+  charset: "utf8",
+  legalComments: "none",
+  loader: { ".wasm": "binary", ".wgsl": "text" },
+};
+
+for (const [name, entry] of [["engine", "engine/main.js"], ["elsedu-live", "ui/main.js"]]) {
+  const path = join(here, "src", entry);
+  if (existsSync(path)) await build({ ...options, entryPoints: [path], outfile: join(out, `${name}.js`), plugins: [workers] });
+}
