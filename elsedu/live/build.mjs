@@ -1,6 +1,5 @@
-// Builds dist/*.js from src (esbuild). Usage: node build.mjs [folder, default dist]
+// Builds the scripts and the style sheet in dist from src (esbuild). Usage: node build.mjs [folder, default dist]
 import { build } from "esbuild";
-import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -28,7 +27,12 @@ const options = {
   loader: { ".wasm": "binary", ".wgsl": "text" },
 };
 
-for (const [name, entry] of [["engine", "engine/main.js"], ["elsedu-live", "ui/main.js"]]) {
-  const path = join(here, "src", entry);
-  if (existsSync(path)) await build({ ...options, entryPoints: [path], outfile: join(out, `${name}.js`), plugins: [workers] });
-}
+const targets = { "engine.js": "engine/main.js", "elsedu-live.js": "ui/main.js", "elsedu-live.css": "ui/style.css" };
+for (const [name, entry] of Object.entries(targets))
+  await build({
+    ...options,
+    target: name.endsWith(".css") ? ["es2022", "chrome105", "safari16", "firefox115"] : options.target,
+    entryPoints: [join(here, "src", entry)],
+    outfile: join(out, name),
+    plugins: [workers],
+  });
