@@ -29,9 +29,15 @@ FOLDER = "_static/live/"
 
 def picture(values) -> str:
     """A small PNG of one image (C, H, W) in [-1, 1] as a data address."""
-    buffer = io.BytesIO()
     pixels = to_pixels(values)[0]
-    image = Image.fromarray(pixels[..., 0] if (pixels == pixels[..., :1]).all() else pixels)
+    return small_png(Image.fromarray(pixels[..., 0] if (pixels == pixels[..., :1]).all() else pixels))
+
+
+def small_png(image: Image.Image, colors: int | None = None) -> str:
+    """A picture as a data address; colors: at most so many are kept."""
+    buffer = io.BytesIO()
+    if colors:
+        image = image.convert("RGB").quantize(colors, dither=Image.Dither.NONE)
     image.save(buffer, "png", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 

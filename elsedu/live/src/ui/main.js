@@ -2,11 +2,16 @@
  * The component: `window.elsedu_live`. It keeps the payloads that scripts register, and turns every still picture of
  * the page that carries a specification into a living exhibit. Loading it twice does no harm.
  */
+import { Bet } from "./exhibits/bet.js";
+import { Inspector } from "./exhibits/inspector.js";
+import { Plane } from "./exhibits/plane.js";
 import { Sampler } from "./exhibits/sampler.js";
+import { Surgery } from "./exhibits/surgery.js";
+import { TwoImages } from "./exhibits/two_images.js";
 import { register } from "./registry.js";
 
 /** @type {Record<string, new (root: HTMLElement, spec: import("./frame.js").Spec, base: string | null) => any>} */
-const KINDS = { sampler: Sampler };
+const KINDS = { sampler: Sampler, inspector: Inspector, plane: Plane, twoimages: TwoImages, surgery: Surgery, bet: Bet };
 
 /** Bring all exhibits of the page to life that are not yet. */
 function mount() {

@@ -61,7 +61,7 @@ export class Sampler extends Exhibit {
     this.player = new Player({ steps: this.steps, words: more.words ?? "Play", advance: () => this.advance(),
                                show: (k) => this.show(k), prepare: () => this.prepare(),
                                ready: () => this.film?.ready ?? 0, fail: (error) => this.fail(error) });
-    this.tiles = h("div", { class: "elsl-tiles" });
+    this.tiles = h("div", { class: this.parts.has("nearest") ? "elsl-tiles elsl-steady" : "elsl-tiles" });
     this.panel = this.parts.has("sources") ? new SourcePanel() : null;
     this.layTiles();
     this.mount(this.tiles, this.player.element, this.voice.element, this.view(), this.panel?.element ?? null, this.settings());
