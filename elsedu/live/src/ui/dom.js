@@ -72,7 +72,7 @@ const ICONS = {
 
 /**
  * An icon of the book's own, drawn in the text's colour.
- * @param {keyof ICONS} name
+ * @param {keyof typeof ICONS} name
  */
 export function icon(name) {
   const solid = name === "play" || name === "pause";

@@ -72,7 +72,7 @@ export class Exhibit {
     if (this.set?.name === name && this.engine) return this.set;
     const set = this.own.get(name) ?? (await unpack(await need(`data/${name}`, this.base)));
     if (set.name !== name) Object.assign(set, { name });
-    if (!engines.has(name) || this.own.has(name)) {
+    if (!engines.has(name)) {
       const { createEngine } = await need("engine", this.base);
       const { count, channels, height, width, labels } = set;
       const made = createEngine({ images: set.bytes, count, channels, height, width, labels, prefer: preferred() });
@@ -83,6 +83,14 @@ export class Exhibit {
     this.set = set;
     this.note.textContent = this.engine.why;
     return set;
+  }
+
+  /** Take an image set of the reader's own; one of the same name from before is forgotten. @param {import("./imageset.js").ImageSet} set */
+  adopt(set) {
+    this.own.set(set.name, set);
+    engines.get(set.name)?.then((engine) => engine.dispose());
+    engines.delete(set.name);
+    if (this.set?.name === set.name) this.set = null;
   }
 
   /** @param {string} name */

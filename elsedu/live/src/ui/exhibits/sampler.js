@@ -429,8 +429,7 @@ export class Sampler extends Exhibit {
     try {
       const { channels, height } = this.spec.sets[this.spec.data];
       const set = await readFiles(files, { side: height < 16 ? 16 : height, gray: channels === 1 });
-      this.own.set(set.name, set);
-      if (this.set?.name === set.name) this.set = null; // an older set of the reader's own
+      this.adopt(set);
       this.setSelect?.offer(this.setOptions(), set.name);
       this.choose(set.name);
       if (set.classes) {
