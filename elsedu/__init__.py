@@ -17,6 +17,7 @@ _NAMES = {
         "LocalScore",
         "EquivariantLocalScore",
         "WienerScore",
+        "StationaryWienerScore",
         "ScaleSchedule",
     ),
     "elsedu.diffusion": ("Denoiser", "Schedule", "sample", "ddim"),

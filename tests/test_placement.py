@@ -50,13 +50,14 @@ TIMES = {"number": 0.4, "a number as a tensor": torch.tensor(0.4), "a time each"
 
 
 @pytest.mark.parametrize("times", TIMES)
-@pytest.mark.parametrize("name", [*MACHINES, "wiener"])
+@pytest.mark.parametrize("name", [*MACHINES, "wiener", "stationary"])
 def test_machines(name, times, gpu):
     """Images of the CPU, noisy images of the GPU: the answer is on the GPU and the same."""
     images, labels = random_images(8, 3, 6, 6, dtype=torch.float32), torch.tensor([0, 1] * 4)
     data = elsedu.ImageSet(images, labels)
     x, t, wanted = torch.randn(3, 3, 6, 6, generator=rng(0)), TIMES[times], torch.tensor([0, 1, 1])
-    m = elsedu.WienerScore(data) if name == "wiener" else machine(name, data)
+    linear = {"wiener": elsedu.WienerScore, "stationary": elsedu.StationaryWienerScore}
+    m = linear[name](data) if name in linear else machine(name, data)
     expected = [m.denoise(x, t), m.score(x, t, 1), m.noise(x, t, wanted)]
     with gpu:
         there = x.to("cuda")

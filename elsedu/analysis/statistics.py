@@ -74,6 +74,48 @@ def share(wins, level=LEVEL):
     return {"share": p, "low": max(0.0, centre - half), "high": min(1.0, centre + half), "seeds": count}
 
 
+def two_level(values, level=LEVEL, resamples=RESAMPLES, seed=SEED):
+    """What several trainings and many noises say together: the mean over trainings of the median over noises.
+
+    Args:
+        values: (K, S), one row a training, one column a noise; every training met the same noises.
+        level: of the interval, between 0 and 1.
+        resamples: how often both are drawn again.
+        seed: of the resampling.
+
+    Returns:
+        {"mean", "low", "high", "trainings", "seeds", "medians": one a training, "spread": their standard
+        deviation, NaN for a single one}. Trainings and noises are both drawn again with replacement,
+        independently of each other, so the interval speaks of networks trained anew, where that of `median`
+        speaks of new noises for one network. With few trainings it is too narrow, by about the square root
+        of (K - 1) / K, as every bootstrap of few values.
+
+    Raises:
+        ValueError: If `values` is not a table of finite numbers.
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 2 or not values.size or not np.isfinite(values).all():
+        raise ValueError(f"values must be a table of finite numbers, a row a training, got shape {values.shape}")
+    rng, (trainings, seeds) = np.random.default_rng(seed), values.shape
+    rows = rng.integers(trainings, size=(resamples, trainings))
+    columns = rng.integers(seeds, size=(resamples, seeds))
+    again = np.array([np.median(values[r][:, c], axis=1).mean() for r, c in zip(rows, columns)])
+    low, high = np.quantile(again, [(1 - level) / 2, (1 + level) / 2])
+    medians = np.median(values, axis=1)
+    return {"mean": float(medians.mean()), "low": float(low), "high": float(high), "trainings": trainings,
+            "seeds": seeds, "medians": medians.tolist(),
+            "spread": float(medians.std(ddof=1)) if trainings > 1 else math.nan}
+
+
+def paired(a, b):
+    """By how much a is above b, seed by seed: `median` of a - b, and under "above" the share of seeds.
+
+    The two met the same noise, so their difference is much less noisy than the difference of two medians.
+    """
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    return median(a - b) | {"above": above(a, b)}
+
+
 def above(a, b):
     """`share` of seeds with a > b; seeds where one of the two is not defined are left out and counted."""
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)

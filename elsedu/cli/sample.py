@@ -10,7 +10,7 @@ from typing import Annotated
 
 from typer import Option
 
-MACHINES = ("is", "es", "ls", "els", "wiener")
+MACHINES = ("is", "es", "ls", "els", "wiener", "stationary")
 WINDOWED = ("ls", "els")
 TILE, GAP = 96, 4  # pixels of one image in the picture, about, and between two images
 
@@ -119,10 +119,10 @@ def _device(device):
 def _machine(machine, images, windows, border, backend):
     import elsedu
 
-    if machine == "wiener":
+    if machine in ("wiener", "stationary"):
         if backend != "auto":
-            raise ValueError(f"--backend {backend} has no meaning for the machine 'wiener'")
-        return elsedu.WienerScore(images)
+            raise ValueError(f"--backend {backend} has no meaning for the machine {machine!r}")
+        return elsedu.WienerScore(images) if machine == "wiener" else elsedu.StationaryWienerScore(images)
     if machine in WINDOWED:
         make = elsedu.LocalScore if machine == "ls" else elsedu.EquivariantLocalScore
         return make(images, windows, border=border or "zero", backend=backend)

@@ -17,20 +17,20 @@ from elsedu._common import records
 from elsedu._common.checks import check_steps
 from elsedu._common.files import write_bytes
 from elsedu._common.progress import progress_wanted
-from elsedu.analysis.statistics import above, bootstrap, median, share
+from elsedu.analysis.statistics import above, bootstrap, median, paired, share, two_level
 from elsedu.analysis.teacher_forcing import follow, held_out
 from elsedu.data import ImageSet
 from elsedu.diffusion import seeds
 from elsedu.experiments.drawing import draw, draw_with_variance, sampling_jobs
-from elsedu.experiments.measurement import METRICS, measure, to_bytes
+from elsedu.experiments.measurement import METRICS, margins, measure, to_bytes
 from elsedu.experiments.store import Pieces
 from elsedu.machines.lineup import MACHINES, border_of, clipped, lineup, scales_for
 from elsedu.posterior import choose_backend
 
 __all__ = [
     "MACHINES", "METRICS", "Comparison", "above", "bootstrap", "border_of", "clipped", "compare", "draw",
-    "draw_with_variance", "follow", "held_out", "lineup", "measure", "median", "sampling_jobs", "scales_for",
-    "share", "to_bytes",
+    "draw_with_variance", "follow", "held_out", "lineup", "margins", "measure", "median", "paired",
+    "sampling_jobs", "scales_for", "share", "to_bytes", "two_level",
 ]
 
 

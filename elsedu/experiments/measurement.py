@@ -13,6 +13,7 @@ from elsedu.analysis import metrics, statistics
 from elsedu.analysis.teacher_forcing import EDGES, rank_correlation
 from elsedu.data.pixels import to_bytes
 
+LINEAR = ("wiener", "stationary")     # these draw no training image, so the nearest one says nothing
 METRICS = ("pearson_r", "squared_pearson", "determination")
 
 
@@ -27,7 +28,7 @@ def measure(images, data, forced, times, truth=None):
     counts = sorted(int(name.split("-")[1]) for name in pictures if name.startswith("network-"))
     predictors = [name for name in pictures if "-" not in name]
     block = {"seeds": len(pictures[f"network-{counts[0]}"]), "agreement": {}, "per_seed": {}}
-    nearest = {name: metrics.nearest(data.images, pictures[name]) for name in pictures if name != "wiener"}
+    nearest = {name: metrics.nearest(data.images, pictures[name]) for name in pictures if name not in LINEAR}
     for count in counts:
         target = pictures[f"network-{count}"]
         others = {name: pictures[name] for name in predictors}
@@ -43,6 +44,7 @@ def measure(images, data, forced, times, truth=None):
         block["per_seed"][str(count)] = {
             name: {metric: rounded(found[metric]) for metric in ("pearson_r", "determination")}
             for name, found in values.items()}
+    block["margin"] = margins(block["per_seed"])
     if len(counts) > 1:
         first, last = (pictures[f"network-{count}"] for count in (counts[0], counts[-1]))
         block["steps_agree"] = statistics.median(metrics.pearson_r(first, last))
@@ -55,6 +57,16 @@ def measure(images, data, forced, times, truth=None):
         key.removeprefix("r."): _over_time(value) for key, value in forced.items() if key.startswith("r.")}
     block["error_map"] = error_map(images, forced, times, counts[-1], data, truth)
     return rounded(block)
+
+
+def margins(per_seed):
+    """By how much ELS is above every other predictor in r, seed by seed.
+
+    per_seed: the block of that name. {steps: {predictor: `statistics.paired`}}; {} without ELS.
+    """
+    return {steps: {name: statistics.paired(found["els"]["pearson_r"], other["pearson_r"])
+                    for name, other in found.items() if name not in ("els", "nearest")}
+            for steps, found in per_seed.items() if "els" in found}
 
 
 def anchoring(images):
@@ -114,4 +126,4 @@ def _curve(bins):
             "error": error[some] / count[some]}
 
 
-__all__ = ["EDGES", "METRICS", "anchoring", "error_map", "measure", "to_bytes"]
+__all__ = ["EDGES", "METRICS", "anchoring", "error_map", "margins", "measure", "to_bytes"]

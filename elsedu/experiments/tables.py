@@ -17,9 +17,9 @@ from elsedu.experiments.catalogue import PAPER, TIERS, experiment, from_stem, na
 from elsedu.experiments.measurement import METRICS
 
 FOLDER = SHIPPED / "results"
-COLUMNS = ("els", "els_circular", "ls", "is", "es", "wiener", "nearest", "ceiling")
+COLUMNS = ("els", "els_circular", "ls", "is", "es", "wiener", "stationary", "nearest", "ceiling")
 HEADS = {"els": "ELS", "els_circular": "ELS (torus)", "ls": "LS", "is": "IS", "es": "ES", "wiener": "Wiener",
-         "nearest": "nearest", "ceiling": "ceiling", "above_is": "ELS > IS"}
+         "stationary": "Wiener (torus)", "nearest": "nearest", "ceiling": "ceiling", "above_is": "ELS > IS"}
 STYLE = "text-align:left;padding:.4rem .4rem"
 INDENT = "\u00a0\u00a0"     # no-break spaces: Markdown and HTML keep them
 

@@ -13,6 +13,7 @@ from elsedu.analysis.statistics import median
 from elsedu.figures import COLORS, INK, heat, pair_grid, scatter, window_plot
 
 TITLES = {"els": "ELS", "els_circular": "ELS, circular", "ls": "LS", "is": "IS", "es": "ES", "wiener": "Wiener",
+          "stationary": "Wiener, all shifts",
           "ceiling": "second network", "nearest": "nearest training image"}
 _COLOR = {"els": COLORS["ELS"], "ls": COLORS["LS"], "is": COLORS["IS"], "es": COLORS["ES"],
           "wiener": COLORS["Wiener"], "ceiling": COLORS["network"]}

@@ -3,7 +3,8 @@
 All start from the same noise as the network and know only the training images, and ELS and LS the
 windows calibrated for each of them. For a zero-padded network "els" is the paper's boundary-broken
 machine and "els_circular" the plain one, with the same windows as far as they fit on the torus; a
-circular network has only the plain one, which is then "els".
+circular network has only the plain one, which is then "els", and with it a rival that has the network's
+symmetry as well: "stationary", the Wiener filter of all shifts.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from elsedu._common.checks import check_choice
 from elsedu.data import ImageSet
 from elsedu.diffusion.denoiser import Denoiser
 from elsedu.machines.patches import EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore
-from elsedu.machines.wiener import WienerScore
+from elsedu.machines.wiener import StationaryWienerScore, WienerScore
 from elsedu.machines.windows import ScaleSchedule
 
-MACHINES = ("els", "els_circular", "ls", "is", "es", "wiener")
+MACHINES = ("els", "els_circular", "ls", "is", "es", "wiener", "stationary")
+ONLY = {"els_circular": "zero", "stationary": "circular"}    # machines that go with one border alone
 
 
 def border_of(network):
@@ -70,6 +72,7 @@ def lineup(network, data, scales, which=MACHINES, backend="auto"):
         "is": lambda: IdealScore(data, **options),
         "es": lambda: EquivariantScore(data, **options),
         "wiener": lambda: WienerScore(data, schedule=network.schedule),
+        "stationary": lambda: StationaryWienerScore(data, schedule=network.schedule),
     }
-    wanted = [name for name in MACHINES if name in which and not (border == "circular" and name == "els_circular")]
+    wanted = [name for name in MACHINES if name in which and ONLY.get(name, border) == border]
     return {name: makers[name]() for name in wanted}

@@ -134,6 +134,43 @@ def test_interval_shrinks_with_the_square_root():
     assert 3 < wide / narrow < 8.5
 
 
+def test_margins_are_paired(found):
+    """By hand, and present for every predictor but ELS itself and the one that knows the answer."""
+    per_seed, margin = found.measured["per_seed"]["6"], found.measured["margin"]["6"]
+    assert set(margin) == {"els_circular", "ls", "is", "es", "wiener", "ceiling"}
+    r = {name: np.array(per_seed[name]["pearson_r"]) for name in ("els", "wiener")}
+    assert margin["wiener"]["median"] == pytest.approx(float(np.median(r["els"] - r["wiener"])), abs=2e-4)
+    assert margin["wiener"]["above"]["share"] == pytest.approx(float((r["els"] > r["wiener"]).mean()))
+
+
+def test_a_circular_network_meets_a_rival_with_its_symmetry(few):
+    network = elsedu.EquivariantLocalScore(few, 5, border="circular")
+    network.padding = "circular"
+    found = compare(network, few, SCALES, machines=("els", "els_circular", "wiener", "stationary"), **OPTIONS)
+    assert set(found.measured["margin"]["6"]) == {"wiener", "stationary"}
+    drawn = elsedu.sample(elsedu.StationaryWienerScore(few), seeds.noise("test", range(5), (1, 8, 8)), 4)
+    target = elsedu.sample(network, seeds.noise("test", range(5), (1, 8, 8)), 6)
+    assert found.measured["agreement"]["6"]["stationary"]["pearson_r"]["median"] == pytest.approx(
+        float(np.median(metrics.pearson_r(drawn, target))), abs=2e-4)
+
+
+def test_two_levels():
+    """Scatter between trainings widens the interval; without it, only the noises count."""
+    rng = np.random.default_rng(0)
+    noises = 0.05 * rng.standard_normal(100)
+    same = statistics.two_level(np.stack([0.9 + noises] * 4), resamples=800)
+    apart = statistics.two_level(0.9 + noises + np.array([-0.06, -0.02, 0.02, 0.06])[:, None], resamples=800)
+    alone = statistics.median(0.9 + noises)
+    assert same["mean"] == pytest.approx(alone["median"]) and same["spread"] == pytest.approx(0, abs=1e-12)
+    assert same["high"] - same["low"] == pytest.approx(alone["high"] - alone["low"], rel=0.35)
+    assert apart["high"] - apart["low"] > 2 * (same["high"] - same["low"])
+    assert apart["medians"] == pytest.approx(np.median(0.9 + noises) + np.array([-0.06, -0.02, 0.02, 0.06]))
+    with pytest.raises(ValueError, match="table"):
+        statistics.two_level([0.1, 0.2])
+    with pytest.raises(ValueError, match="finite"):
+        statistics.two_level([[0.1, float("nan")]])
+
+
 def test_undefined_seeds_are_counted():
     record = statistics.median([0.5, float("nan"), 0.7, float("-inf")])
     assert record["undefined"] == 2 and record["seeds"] == 2 and record["median"] == pytest.approx(0.6)
@@ -175,7 +212,7 @@ def test_circular_networks_have_one_els(few):
         padding = "circular"
 
     machines = comparison.lineup(Torus(few, 3), few, SCALES)
-    assert list(machines) == ["els", "ls", "is", "es", "wiener"]
+    assert list(machines) == ["els", "ls", "is", "es", "wiener", "stationary"]
     assert machines["els"].border == machines["ls"].border == "circular"
     assert max(machines["els"].window.windows) == 7
 

@@ -221,6 +221,33 @@ def test_wiener_labels(labelled, x):
         m.denoise(x, 0.5, label=2)
 
 
+def orbit(images):
+    """All cyclic shifts of the images, (N H W, C, H, W)."""
+    height, width = images.shape[2:]
+    return torch.cat([images.roll((i, j), (2, 3)) for i in range(height) for j in range(width)])
+
+
+def test_stationary_wiener_is_wiener_of_all_shifts():
+    """Rectangular colour images; the reference is built from the orbit itself, without an FFT."""
+    images = random_images(5, 3, 3, 4)
+    fast, slow = elsedu.StationaryWienerScore(images), elsedu.WienerScore(orbit(images))
+    x = torch.randn(2, 3, 3, 4, generator=rng(1), dtype=torch.float64)
+    for t in (0.1, 0.5, 0.95):
+        ours, theirs = fast.posterior(x, t), slow.posterior(x, t)
+        assert torch.allclose(ours.mean, theirs.mean, atol=1e-10)
+        assert torch.allclose(ours.log_evidence, theirs.log_evidence, atol=1e-8)
+        assert torch.allclose(fast.denoise(x, t), ours.mean, atol=1e-12)
+    moved = fast.denoise(x.roll((1, 2), (2, 3)), 0.3)
+    assert torch.allclose(moved, fast.denoise(x, 0.3).roll((1, 2), (2, 3)), atol=1e-12)
+
+
+def test_stationary_wiener_labels(labelled, x):
+    m = elsedu.StationaryWienerScore(labelled)
+    only = elsedu.StationaryWienerScore(labelled.images[labelled.labels == 1])
+    both = m.denoise(x, torch.tensor([0.2, 0.7]), label=torch.tensor([1, 0]))
+    assert torch.allclose(both[:1], only.denoise(x[:1], 0.2), atol=1e-5)
+
+
 def test_repr_says_what_it_is(labelled):
     assert repr(EquivariantLocalScore(labelled, 3)) == (
         "EquivariantLocalScore(labelled, 8 images 1x6x6, window=3, border='zero', backend='auto')")
