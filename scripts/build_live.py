@@ -36,7 +36,8 @@ def wasm(path: Path) -> None:
     found = subprocess.run([sys.executable, "-m", "ziglang", "version"], capture_output=True, text=True)
     if found.stdout.strip() != ZIG:
         raise RuntimeError(f"ziglang {ZIG} is needed, got {found.stdout.strip() or found.stderr.strip()!r}")
-    sources = ["elsedu/live/native/glue.cpp", "elsedu/live/native/whole.cpp", "elsedu/posterior/native/shift.cpp"]
+    sources = ["elsedu/live/native/glue.cpp", "elsedu/live/native/whole.cpp", "elsedu/live/native/convolution.cpp",
+               "elsedu/posterior/native/shift.cpp"]
     subprocess.run(
         [sys.executable, "-m", "ziglang", "c++", *FLAGS, "-DELSEDU_ISA=base", "-Ielsedu/posterior/native",
          "-o", str(path), *sources],

@@ -111,6 +111,11 @@ def packed(array):
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
 
 
+def unpacked(text, dtype, shape):
+    """The array of a base64 text."""
+    return np.frombuffer(base64.b64decode(text), dtype).reshape(shape)
+
+
 def packed_set(name):
     """An image set for the page (tests/live/driver.js)."""
     data = image_set(name)

@@ -1,12 +1,11 @@
 """The machines of the page give Python's numbers."""
 
-import base64
 from collections import defaultdict
 
 import numpy as np
 import pytest
 import torch
-from cases import answer, distance_at, image_set, machine, packed_case, packed_set, random_case
+from cases import answer, distance_at, image_set, machine, packed_case, packed_set, random_case, unpacked
 
 import elsedu
 from elsedu.live.random import normal_noise
@@ -14,10 +13,6 @@ from elsedu.posterior.backends import definition
 
 pytestmark = pytest.mark.browser
 PROCESSORS = ("wasm", "js")
-
-
-def unpacked(text, dtype, shape):
-    return np.frombuffer(base64.b64decode(text), dtype).reshape(shape)
 
 
 def by_set(cases):

@@ -2,6 +2,7 @@
 import wasm from "../../dist/shift.wasm";
 import workerSource from "worker:./worker_main.js";
 import { PlainEngine } from "./plain.js";
+import { startNetwork } from "../network/network.js";
 import { WasmEngine } from "./wasm.js";
 
 /**
@@ -17,4 +18,13 @@ export async function createEngine({ prefer = "auto", workers, ...images }) {
       why = `runs in plain JavaScript, since WebAssembly does not run here (${error})`;
     }
   return new PlainEngine(images, why);
+}
+
+/**
+ * A shipped network (see network/weights.js for the payload).
+ * @param {import("../network/weights.js").Payload} payload
+ * @param {{prefer?: "auto" | "wasm" | "js"}} [options]
+ */
+export function loadNetwork(payload, { prefer = "auto" } = {}) {
+  return startNetwork(payload, { wasm: prefer === "js" ? null : wasm, workerSource });
 }

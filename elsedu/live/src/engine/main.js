@@ -1,4 +1,4 @@
 /** The engine as a script of its own, fetched when the reader plays: it registers itself with the component. */
-import { createEngine } from "./engine.js";
+import { createEngine, loadNetwork } from "./engine.js";
 
-/** @type {any} */ (window).elsedu_live.register("engine", { createEngine });
+/** @type {any} */ (window).elsedu_live.register("engine", { createEngine, loadNetwork });

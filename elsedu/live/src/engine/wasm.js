@@ -7,10 +7,10 @@
  * @typedef {import("./question.js").Field} Field
  * @typedef {import("./plain.js").Engine} Engine
  */
+import { Hand } from "./hand.js";
 import { checkPixel, heaviestOf } from "./heaviest.js";
 import { Dictionary, FIELDS, checkQuestion } from "./question.js";
 import { merge, stateOf, toPosterior } from "./state.js";
-import { answering } from "./worker.js";
 
 /** Images that the kernel takes at a time: a worker with fewer would have lanes to spare. */
 const BLOCK = 8;
@@ -40,7 +40,8 @@ export class WasmEngine {
           const places = Array.from({ length: Math.ceil((count - k) / hands) }, (_, i) => k + i * hands);
           const own = new Float32Array(places.length * size);
           places.forEach((place, i) => own.set(values.subarray(place * size, (place + 1) * size), i * size));
-          return Hand.start(separate ? workerSource : null, wasm, { channels, height, width, count: places.length, values: own });
+          const share = { channels, height, width, count: places.length, values: own };
+          return Hand.start(separate ? workerSource : null, { bytes: wasm, share }, separate ? [own.buffer] : []);
         }),
       );
     // Where a page may not make workers (a strict content policy), the kernel runs in slices on the page's thread
@@ -96,77 +97,6 @@ export class WasmEngine {
       return begin < end ? { ...(await hand.ask({ question: { ...question, begin, end }, ...more }, signal)), k } : null;
     });
     return (await Promise.all(asked)).filter((part) => part !== null);
-  }
-}
-
-/** One worker, or its stand-in on the page's own thread. */
-class Hand {
-  /** @param {(message: any, transfer?: Transferable[]) => void} send @param {boolean} separate @param {() => void} dispose */
-  constructor(send, separate, dispose) {
-    this.send = send;
-    this.separate = separate;
-    this.dispose = dispose;
-    /** @type {Map<number, {resolve: (message: any) => void, reject: (error: Error) => void}>} */
-    this.waiting = new Map();
-    this.next = 0;
-  }
-
-  /**
-   * @param {string | null} source the worker's script; null: no worker
-   * @param {Uint8Array} bytes @param {import("./kernel.js").Share} share
-   * @returns {Promise<Hand>}
-   */
-  static start(source, bytes, share) {
-    return new Promise((resolve, reject) => {
-      /** @type {Hand} */
-      let hand;
-      const take = (/** @type {any} */ message) => {
-        if (message.ready) resolve(hand);
-        else if (message.id === undefined) reject(new Error(message.error));
-        else hand.take(message);
-      };
-      if (source === null) {
-        const send = answering(take);
-        hand = new Hand(send, false, () => {});
-      } else {
-        const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-        const worker = new Worker(address);
-        worker.onmessage = ({ data }) => take(data);
-        worker.onerror = (event) => reject(new Error(event.message));
-        hand = new Hand((message, transfer = []) => worker.postMessage(message, transfer), true, () => {
-          worker.terminate();
-          URL.revokeObjectURL(address);
-        });
-      }
-      hand.send({ start: { bytes, share } }, source === null ? [] : [share.values.buffer]);
-    });
-  }
-
-  /** @param {object} message @param {AbortSignal} [signal] @returns {Promise<any>} */
-  ask(message, signal) {
-    const id = this.next++;
-    return new Promise((resolve, reject) => {
-      const abort = () => {
-        this.waiting.delete(id);
-        this.send({ id, abort: true });
-        reject(signal?.reason);
-      };
-      const settled = () => signal?.removeEventListener("abort", abort);
-      this.waiting.set(id, {
-        resolve: (answer) => (settled(), resolve(answer)),
-        reject: (error) => (settled(), reject(error)),
-      });
-      signal?.addEventListener("abort", abort);
-      this.send({ id, ...message });
-    });
-  }
-
-  /** @param {any} message */
-  take({ id, error, ...answer }) {
-    const asked = this.waiting.get(id);
-    this.waiting.delete(id);
-    if (error) asked?.reject(new Error(error));
-    else asked?.resolve(answer);
   }
 }
 

@@ -1,9 +1,14 @@
 /**
- * A worker: one kernel, a queue of questions, and an ear for questions that are no longer wanted.
+ * A worker: it holds images (a kernel) or a network, takes questions in a queue, and has an ear for those that are no
+ * longer wanted.
  *
- * Messages in: {start: {bytes, share}}, {id, question, full}, {id, question, pixel, count}, {id, abort: true}.
- * Messages out: {ready: true}, {id, numbers}, {id, candidates}, {id, error} (text); nothing for a question given up.
+ * Messages in: {start}, {id, question, full}, {id, question, pixel, count}, {id, x, t, label}, {id, abort: true}.
+ * Messages out: {ready: true} or {error}; {id, numbers}, {id, candidates}, {id, noise} or {id, error} (texts); nothing
+ * for a question that was given up.
+ *
+ * @typedef {{bytes: Uint8Array | null, share?: import("./kernel.js").Share, network?: import("../network/runner.js").Unpacked}} Start
  */
+import { Runner } from "../network/runner.js";
 import { Kernel } from "./kernel.js";
 
 /**
@@ -13,22 +18,35 @@ import { Kernel } from "./kernel.js";
  * @returns {(message: any) => void}
  */
 export function answering(reply) {
-  /** @type {Promise<Kernel>} */
-  let kernel;
+  /** @type {Kernel | Runner} */
+  let holder;
   let queue = Promise.resolve();
   const unwanted = new Set();
 
+  /** @param {Start} start */
+  async function begin({ bytes, share, network }) {
+    try {
+      const module = /** @type {Uint8Array<ArrayBuffer> | null} */ (bytes);
+      if (network) holder = await Runner.create(network, module);
+      else if (module && share) holder = await Kernel.create(module, share);
+      reply({ ready: true }, []);
+    } catch (error) {
+      reply({ error: String(error) }, []);
+    }
+  }
+
   /** @param {any} message */
-  async function answer({ id, question, full, pixel, count }) {
+  async function answer({ id, question, full, pixel, count, x, t, label }) {
     const wanted = async () => {
       await breath();
       return !unwanted.has(id);
     };
     try {
-      if (unwanted.has(id)) return;
-      if (pixel) reply({ id, candidates: (await kernel).candidates(question, pixel, count) }, []);
+      if (!(await wanted())) return;
+      if (holder instanceof Runner) reply({ id, noise: holder.noise(x, t, label) }, []);
+      else if (pixel) reply({ id, candidates: holder.candidates(question, pixel, count) }, []);
       else {
-        const numbers = await (await kernel).sums(question, full, wanted);
+        const numbers = await holder.sums(question, full, wanted);
         if (numbers) reply({ id, numbers }, [numbers.buffer]);
       }
     } catch (error) {
@@ -39,10 +57,8 @@ export function answering(reply) {
   }
 
   return (message) => {
-    if (message.start) {
-      kernel = Kernel.create(message.start.bytes, message.start.share);
-      kernel.then(() => reply({ ready: true }, []), (error) => reply({ error: String(error) }, []));
-    } else if (message.abort) unwanted.add(message.id);
+    if (message.start) queue = begin(message.start);
+    else if (message.abort) unwanted.add(message.id);
     else queue = queue.then(() => answer(message));
   };
 }
