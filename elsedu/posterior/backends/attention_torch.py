@@ -22,10 +22,11 @@ import contextlib
 import torch
 import torch.nn.functional as F
 
-from elsedu.posterior.backends.boxsum_torch import every_shift, rounding, same_image, same_position
+from elsedu.posterior.backends import attention_cpu
+from elsedu.posterior.backends.boxsum_torch import corners, every_shift, rounding, same_image, same_position
 from elsedu.posterior.state import Dictionary, Kind, State, empty_state, merge, patch_counts
 
-CHUNK = {"cpu": 2**20, "other": 2**26}  # logits alive at once; on the CPU they should stay in the cache
+CHUNK = {"cpu": 2**19, "other": 2**26}  # logits alive at once; on the CPU they should stay in the cache
 SMALLEST = 2**16  # no chunk is halved below this
 
 
@@ -45,7 +46,10 @@ def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windo
             state = whole(images, x, alpha, inv, fields, chunk)
             state.n = patch_counts(kind, 0, *images[:, 0].shape).to(x.device)
             return dict.fromkeys(windows, state)
-        return {window: windowed(dictionary, x, alpha, inv, kind, window, fields, chunk) for window in windows}
+        one_window = windowed
+        if x.device.type == "cpu" and not (x.requires_grad and torch.is_grad_enabled()):
+            one_window = attention_cpu.windowed
+        return {window: one_window(dictionary, x, alpha, inv, kind, window, fields, chunk) for window in windows}
 
     with full_precision():
         return halving(compute, chunk or _chunk(x.device))
@@ -120,34 +124,6 @@ def windowed(dictionary, x, alpha, inv, kind, window, fields, chunk):
 
 
 # -- queries against patches from many positions ------------------------------------------------------
-
-
-def corners(images, x, alpha, inv, window, fields, chunk=CHUNK["other"]):
-    """LS at the pixels near a zero border in both directions; the others stay empty.
-
-    Only the corners of the images are looked at, twice as large as the radius, or all where images are small.
-    """
-    radius, state = window // 2, empty_state(x, fields)
-
-    def ends(length):  # (pixels near the border, what their windows see)
-        if length <= 2 * radius:
-            return [(slice(0, length),) * 2]
-        return [(slice(0, radius), slice(0, 2 * radius)),
-                (slice(length - radius, length), slice(length - 2 * radius, length))]
-
-    for rows, seen_rows in ends(x.shape[2]):
-        for columns, seen_columns in ends(x.shape[3]):
-            seen = (..., seen_rows, seen_columns)
-            local = same_position(images[seen], x[seen], alpha, inv, "zero", window, fields, chunk)
-            inner = tuple(slice(a.start - b.start, a.stop - b.start)
-                          for a, b in ((rows, seen_rows), (columns, seen_columns)))
-            for name in ("m", "s", "v", "v2", "u", "tied"):
-                if getattr(state, name) is not None:
-                    getattr(state, name)[..., rows, columns] = getattr(local, name)[..., inner[0], inner[1]]
-            if state.source is not None:
-                first = torch.tensor([0, seen_rows.start, seen_columns.start], device=x.device)
-                state.source[:, rows, columns] = local.source[:, inner[0], inner[1]] + first
-    return state
 
 
 def _windows(images, window, border):

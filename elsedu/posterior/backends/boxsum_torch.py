@@ -10,12 +10,36 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from elsedu.posterior.state import State, merge
+from elsedu.posterior.state import State, empty_state, merge
 
 
 def rounding(logits):
     """Relative size below which two logits count as tied."""
     return 4e-7 if logits.dtype == torch.float32 else 1e-15
+
+
+def window_sum(maps, window, *axes):
+    """Sums of `window` neighbours along an axis, or along the diagonal of several: out[i] = maps[i] + ... + maps[i + P - 1].
+
+    Sums of 2, 4, 8, ... neighbours are made from each other, so that log2 P additions do, and nothing is
+    subtracted: a running sum would lose digits in float32. Each axis becomes P - 1 shorter.
+    """
+
+    def cut(values, start, lengths):
+        for axis, length in zip(axes, lengths):
+            values = values.narrow(axis, start, length)
+        return values
+
+    lengths = [maps.shape[axis] - window + 1 for axis in axes]
+    total, done, size = None, 0, 1  # `maps` holds the sums of `size` neighbours, `total` those of `done`
+    while True:
+        if window & size:
+            part = cut(maps, done, lengths)
+            total, done = part if total is None else total + part, done + size
+        if done == window:
+            return total
+        longer = [maps.shape[axis] - size for axis in axes]
+        maps, size = cut(maps, 0, longer) + cut(maps, size, longer), 2 * size
 
 
 def box_sum(maps, window, border):
@@ -24,21 +48,43 @@ def box_sum(maps, window, border):
     for axis in (-2, -1):
         length = maps.shape[axis]
         if border == "circular":
-            index = torch.arange(-radius - 1, length + radius, device=maps.device) % length
-            padded = maps.index_select(axis, index)
+            index = torch.arange(-radius, length + radius, device=maps.device) % length
+            maps = window_sum(maps.index_select(axis, index), window, axis)
+        elif window >= 2 * length - 1:  # every window covers the whole axis: one sum serves all
+            maps = maps.sum(axis, keepdim=True).expand_as(maps)
         else:
-            pad = (0, 0, radius + 1, radius) if axis == -2 else (radius + 1, radius)
-            padded = F.pad(maps, pad)
-        # a direct sum of P slices: a running sum would lose digits in float32
-        maps = sum(padded.narrow(axis, 1 + k, length) for k in range(window)) if window <= 2 * length else (
-            _far_sum(padded, axis, window, length))
+            maps = window_sum(F.pad(maps, (0, 0, radius, radius) if axis == -2 else (radius, radius)), window, axis)
     return maps
 
 
-def _far_sum(padded, axis, window, length):
-    """A window that covers the whole axis from every pixel: one sum serves all."""
-    total = padded.sum(axis, keepdim=True)
-    return total.expand(*[length if a == padded.ndim + axis else -1 for a in range(padded.ndim)])
+def ends(length, window):
+    """The pixels near the two ends of an axis, and what their windows see: pairs of slices."""
+    radius = window // 2
+    if length <= 2 * radius:  # one end reaches the other
+        return [(slice(0, length),) * 2]
+    return [(slice(0, radius), slice(0, 2 * radius)),
+            (slice(length - radius, length), slice(length - 2 * radius, length))]
+
+
+def corners(images, x, alpha, inv, window, fields, chunk=2**26):
+    """LS at the pixels near a zero border in both directions; the others stay empty.
+
+    Only the corners of the images are looked at, twice as large as the radius, or all where images are small.
+    """
+    state = empty_state(x, fields)
+    for rows, seen_rows in ends(x.shape[2], window):
+        for columns, seen_columns in ends(x.shape[3], window):
+            seen = (..., seen_rows, seen_columns)
+            local = same_position(images[seen], x[seen], alpha, inv, "zero", window, fields, chunk)
+            inner = tuple(slice(a.start - b.start, a.stop - b.start)
+                          for a, b in ((rows, seen_rows), (columns, seen_columns)))
+            for name in ("m", "s", "v", "v2", "u", "tied"):
+                if getattr(state, name) is not None:
+                    getattr(state, name)[..., rows, columns] = getattr(local, name)[..., inner[0], inner[1]]
+            if state.source is not None:
+                first = torch.tensor([0, seen_rows.start, seen_columns.start], device=x.device)
+                state.source[:, rows, columns] = local.source[:, inner[0], inner[1]] + first
+    return state
 
 
 def same_position(images, x, alpha, inv, border, window, fields, chunk):
