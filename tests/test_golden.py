@@ -60,15 +60,16 @@ def usable(backend):
         pytest.skip(f"{backend}: {why}")
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", [*BACKENDS, "torch, differentiable"])
 @pytest.mark.parametrize("path,i", list(cases("definition")))
 def test_definition(path, i, backend):
+    backend, _, gradients = backend.partition(", ")
     usable(backend)
     case = read(path, i)
     machine = build(case, backend)
     assert abs(float(machine.schedule.alpha(case["t"])) ** 2 - case["alpha_bar"]) < 1e-12
     dtype, tolerance = (torch.float32, 1e-4) if backend == "native" else (torch.float64, 1e-10)
-    denoised = machine.denoise(case["x"].to(dtype), case["t"])
+    denoised = machine.denoise(case["x"].to(dtype).requires_grad_(bool(gradients)), case["t"])
     assert (denoised.double() - case["denoised"].double()).abs().max() < tolerance
 
 

@@ -65,10 +65,12 @@ SHAPES = [(5, 1, 6, 5, 3), (1, 3, 5, 7, 5), (7, 3, 4, 4, 1), (3, 1, 5, 6, 9), (4
 
 @pytest.mark.parametrize("backend,dtype,tolerance", [
     ("torch", torch.float64, 1e-9), ("torch", torch.float32, 2e-4), ("native", torch.float32, 2e-4),
+    ("torch, differentiable", torch.float64, 1e-9), ("torch, differentiable", torch.float32, 2e-4),
 ])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("name", MACHINES)
 def test_backends_agree_with_the_definition(name, shape, backend, dtype, tolerance):
+    backend, _, gradients = backend.partition(", ")
     needs(backend)
     count, channels, height, width, window = shape
     if window > min(height, width) and ("circular" in name or "interior" in name):
@@ -79,6 +81,7 @@ def test_backends_agree_with_the_definition(name, shape, backend, dtype, toleran
     for t, batch in ((0.1, 1), (0.6, 5)):
         x = noisy(images, batch, t)
         oracle = oracle_machine.posterior(x.double(), t)
+        x.requires_grad_(bool(gradients))  # torch on a CPU goes another way then
         assert_close(tested.posterior(x, t), oracle, tolerance, oracle_machine, x, t)
         mean_only = tested.denoise(x, t).double()
         assert (mean_only - oracle.mean).abs().max() < tolerance
@@ -124,11 +127,12 @@ def test_order_and_batching_do_not_matter(name):
 
 @pytest.mark.parametrize("name", MACHINES)
 @pytest.mark.parametrize("chunk", [1, 7, 100])
-def test_chunks_do_not_matter(name, chunk):
+@pytest.mark.parametrize("gradients", [False, True])
+def test_chunks_do_not_matter(name, chunk, gradients):
     from elsedu.posterior.backends import attention_torch
 
     images = random_images(5, 3, 5, 6)
-    x = noisy(images, 2, 0.3)
+    x = noisy(images, 2, 0.3).requires_grad_(gradients)
     kind = machine(name, images).kind
     level = [torch.tensor([v, v], dtype=torch.float64) for v in (0.9, 0.45)]
     window = 0 if kind.whole else 3
@@ -141,11 +145,12 @@ def test_chunks_do_not_matter(name, chunk):
 
 
 @pytest.mark.parametrize("name", MACHINES)
-@pytest.mark.parametrize("backend", ["definition", "torch"])
+@pytest.mark.parametrize("backend", ["definition", "torch", "torch, differentiable"])
 def test_shards_merge_to_the_whole(name, backend):
     """Three shards, merged in two orders, equal one pass: the state is a commutative monoid."""
     images = random_images(8, 1, 5, 5)
-    x = noisy(images, 2, 0.5)
+    backend, _, gradients = backend.partition(", ")
+    x = noisy(images, 2, 0.5).requires_grad_(bool(gradients))
     kind = machine(name, images).kind
     window = 0 if kind.whole else 3
     alpha, sigma = (torch.tensor([v, v], dtype=torch.float64) for v in (0.7, 0.6))

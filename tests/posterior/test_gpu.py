@@ -14,7 +14,7 @@ from elsedu.posterior.backends import attention_torch
 @pytest.mark.parametrize("name", MACHINES)
 def test_out_of_memory_halves_the_chunk(name, monkeypatch):
     images = random_images(7, 3, 6, 6, dtype=torch.float32)
-    x = torch.randn(2, 3, 6, 6, generator=rng(0))
+    x = torch.randn(2, 3, 6, 6, generator=rng(0)).requires_grad_()  # so that a CPU goes the GPU's way
     expected = machine(name, images).denoise(x, 0.4)
     monkeypatch.setattr(attention_torch, "SMALLEST", 1)
     tried = []
@@ -89,7 +89,8 @@ def look(*arguments):
 attention_torch.windowed = look
 {change}
 before = settings.fp32_precision
-elsedu.EquivariantLocalScore(torch.zeros(2, 1, 4, 4), 3, backend="torch").denoise(torch.zeros(1, 1, 4, 4), 0.5)
+x = torch.zeros(1, 1, 4, 4).requires_grad_()
+elsedu.EquivariantLocalScore(torch.zeros(2, 1, 4, 4), 3, backend="torch").denoise(x, 0.5)
 assert settings.fp32_precision == before == {after!r}, settings.fp32_precision
 assert seen == [False], seen
 """

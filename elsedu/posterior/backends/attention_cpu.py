@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 
 from elsedu.posterior.backends.boxsum_torch import corners, ends, rounding, same_position, window_sum
-from elsedu.posterior.state import State, empty_state, merge, patch_counts
+from elsedu.posterior.state import empty_state, merge, patch_counts
 
 QUERIES, KEYS = 256, 1024  # the sides of a block where nothing else limits them: a fast matrix product
 ADDITION = 4  # one addition between blocks costs as much as so many multiplications in a matrix product
@@ -82,10 +82,12 @@ def _every_pair(problem, query, images, kind, state):
         size = window_sum(size, window, 0)
         per_part = max(1, KEYS // (len(left) * key_width))
         step = max(1, problem.chunk // (len(left) * (key_height + 2 * radius) * per_part * key_width))
-    blocks = [(left[:, i:i + step], Sums(problem, query, size[:, i:i + step].reshape(1, -1), images.shape[1]))
-              for i in range(0, left.shape[1], step)]
+    blocks = [
+        (left[:, i : i + step], Sums(problem, query, size[:, i : i + step].reshape(1, -1), images.shape[1]))
+        for i in range(0, left.shape[1], step)
+    ]
     for start in range(0, len(images), per_part):
-        part = images[start:start + per_part]
+        part = images[start : start + per_part]
         keys, values = part - problem.centre, part if wrap else part[..., rows, columns]
         right = _keys(_wrapped(keys, radius) if wrap else keys, window, tall)
         first = (start, 0, 0) if wrap else (start, radius, radius)
@@ -122,16 +124,18 @@ def _same_row(problem, query, images, rows, seen, state, turned):
     height, count = len(left), columns.stop - columns.start
     step = min(left.shape[1], QUERIES)
     per_part = max(1, problem.chunk // ((height + above + below) * step * count))
-    blocks = [(left[:, i:i + step], Sums(problem, query, size[:, i:i + step], images.shape[1]))
-              for i in range(0, left.shape[1], step)]
+    blocks = [
+        (left[:, i : i + step], Sums(problem, query, size[:, i : i + step], images.shape[1]))
+        for i in range(0, left.shape[1], step)
+    ]
     for start in range(0, len(images), per_part):
-        part = images[start:start + per_part]
+        part = images[start : start + per_part]
         right = _keys(part[:, :, seen] - problem.centre, window, tall=False).flatten(2).transpose(0, 1)
         values = part[:, :, rows, columns].permute(2, 1, 0, 3)
         columns_of, places = _columns(problem, values, (start, rows.start, radius), groups=True, turned=turned)
         for some, sums in blocks:
             products = left.new_zeros(height + above + below, some.shape[1], right.shape[2])
-            torch.bmm(some, right, out=products[above:above + height])
+            torch.bmm(some, right, out=products[above : above + height])
             sums.add(window_sum(products, window, 0), columns_of, places)
     _place(state, [sums for _, sums in blocks], rows.stop - rows.start, (rows, columns), turned)
 
@@ -154,7 +158,7 @@ def _queries(problem, query, tall):
     """Rows (R, B S, D + 2) whose product with `_keys` is minus the squared distance in bits; and (R, B S) sizes."""
     scaled = query * (2 * problem.alpha * problem.precision)
     windows = _unfold(scaled, problem.window, tall)[0]
-    norms = _unfold(query, problem.window, tall)[1] * problem.precision[:, 0]                   # (B, R, S)
+    norms = _unfold(query, problem.window, tall)[1] * problem.precision[:, 0]  # (B, R, S)
     batch, _, height, width = windows.shape[:4]
     windows = windows.permute(2, 0, 3, 1, 4, 5).reshape(height, batch * width, -1)
     size = norms.transpose(0, 1).reshape(height, -1, 1)
@@ -174,17 +178,17 @@ def _keys(images, window, tall):
 
 def _columns(problem, values, first, groups=False, turned=False):
     """What the weights average, (1, terms, k) or one for each row of values (R, C, n, S), and where it comes from."""
-    rows, channels, count, width = values.shape
+    rows, _, count, width = values.shape
     columns = [torch.ones_like(values[:, :1]), values]
     if "variance" in problem.fields:
         columns.append(values.square())
-    columns = torch.cat(columns, 1)                                                             # (R, terms, n, S)
+    columns = torch.cat(columns, 1)  # (R, terms, n, S)
     columns = columns.flatten(2) if groups else columns.transpose(0, 1).flatten(1)[None]
     if "source" not in problem.fields:
         return columns, None
     row, image, column = torch.meshgrid(*(torch.arange(n) for n in (rows, count, width)), indexing="ij")
     image, row, column = image + first[0], row + first[1], column + first[2]
-    places = torch.stack([image, column, row] if turned else [image, row, column], -1)         # (R, n, S, 3)
+    places = torch.stack([image, column, row] if turned else [image, row, column], -1)  # (R, n, S, 3)
     return columns, places.view(len(columns), -1, 3)
 
 

@@ -9,7 +9,8 @@ are one matrix product; colours are centred first, which keeps the cancellation 
 Keys are visited in chunks, so memory does not grow with the number of images, and the partial sums are
 joined by `merge`. On a GPU TF32 is switched off: its 11 bits would be wrong by hundredths of a nat. Where
 query and patch share one position (IS, LS, and the corners of the zero-border ELS) or one shift (ES) there
-are better ways: `boxsum_torch`. Everything is differentiable in x.
+are better ways: `boxsum_torch`. Everything is differentiable in x; on a CPU, where no gradient is asked for, there
+is a quicker arrangement, `attention_cpu`.
 
 With a zero border a pixel falls into one of four groups (appendix B.2): rows inside the border zone may be
 matched with every inside row, a row near the border only with itself, and columns likewise.
@@ -23,7 +24,14 @@ import torch
 import torch.nn.functional as F
 
 from elsedu.posterior.backends import attention_cpu
-from elsedu.posterior.backends.boxsum_torch import corners, every_shift, rounding, same_image, same_position
+from elsedu.posterior.backends.boxsum_torch import (
+    corners,
+    every_shift,
+    exponential,
+    rounding,
+    same_image,
+    same_position,
+)
 from elsedu.posterior.state import Dictionary, Kind, State, empty_state, merge, patch_counts
 
 CHUNK = {"cpu": 2**19, "other": 2**26}  # logits alive at once; on the CPU they should stay in the cache
@@ -33,7 +41,7 @@ SMALLEST = 2**16  # no chunk is halved below this
 def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windows, fields, chunk=None):
     """{window: State} on x's device and in its dtype. Arguments as in `elsedu.posterior.partial_posterior`.
 
-    chunk: largest number of logits held at once (default: 2**20 on the CPU, on a GPU 2**26 or what its
+    chunk: largest number of logits held at once (default: 2**19 on the CPU, on a GPU 2**26 or what its
     free memory allows), halved when a GPU runs out of memory.
     """
     images = dictionary.images
@@ -46,9 +54,8 @@ def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windo
             state = whole(images, x, alpha, inv, fields, chunk)
             state.n = patch_counts(kind, 0, *images[:, 0].shape).to(x.device)
             return dict.fromkeys(windows, state)
-        one_window = windowed
-        if x.device.type == "cpu" and not (x.requires_grad and torch.is_grad_enabled()):
-            one_window = attention_cpu.windowed
+        in_cache = x.device.type == "cpu" and not (x.requires_grad and torch.is_grad_enabled())
+        one_window = attention_cpu.windowed if in_cache else windowed
         return {window: one_window(dictionary, x, alpha, inv, kind, window, fields, chunk) for window in windows}
 
     with full_precision():
@@ -258,7 +265,7 @@ def _attend(query, key, value, alpha, inv, fields, chunk):
     columns = [value, torch.ones_like(value[..., :1])]
     if "variance" in fields:
         columns.append(value.square())
-    columns = torch.cat(columns, -1)
+    columns = torch.cat(columns, -1).mT.contiguous().mT  # a long product with few columns is quicker so
     channels = value.shape[-1]
 
     size = max(1, min(chunk // max(1, groups * extended.shape[1]), key.shape[2]))
@@ -283,7 +290,7 @@ def _attend_flat(query, own, key, columns, channels, fields, size):
             scale = 1 + m.abs() + own.unsqueeze(-1).abs()
             part["tied"] = (logits > m - rounding(logits) * scale).sum(-1) > 1
         lowered = logits - m if logits.requires_grad or "effective_patches" in fields else logits.sub_(m)
-        weight = lowered.exp() if lowered is not logits else lowered.exp_()
+        weight = lowered.exp_() if lowered is logits and logits.is_cuda else exponential(lowered)
         sums = torch.bmm(weight, columns[:, start:start + size])
         part["m"], part["v"], part["s"] = m.squeeze(-1), sums[..., :channels], sums[..., channels]
         if "variance" in fields:

@@ -7,6 +7,8 @@ the box. ES compares whole images at every cyclic shift, which is a correlation,
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -18,8 +20,19 @@ def rounding(logits):
     return 4e-7 if logits.dtype == torch.float32 else 1e-15
 
 
+def exponential(logits):
+    """e^z for z <= 0. On a CPU as 2^z, which is quick, and never below the smallest normal number, where it is not."""
+    if logits.device.type != "cpu":
+        return logits.exp()
+    bits = logits * math.log2(math.e)
+    least = math.log2(torch.finfo(bits.dtype).tiny)
+    if bits.requires_grad:
+        return bits.clamp_min(least).exp2()
+    return bits.clamp_min_(least).exp2_()
+
+
 def window_sum(maps, window, *axes):
-    """Sums of `window` neighbours along an axis, or along the diagonal of several: out[i] = maps[i] + ... + maps[i + P - 1].
+    """Sums of P = `window` neighbours along an axis, or along the diagonal of several: maps[i] + ... + maps[i + P - 1].
 
     Sums of 2, 4, 8, ... neighbours are made from each other, so that log2 P additions do, and nothing is
     subtracted: a running sum would lose digits in float32. Each axis becomes P - 1 shorter.
@@ -104,7 +117,7 @@ def _softmax_over_images(logits, images, fields, first):
     """logits (B, n, H, W) or (B, n, 1, 1) with values images (n, C, H, W)."""
     m = logits.detach().amax(1, keepdim=True)
     lowered = logits - m
-    weight = lowered.exp()
+    weight = exponential(lowered)
     state = State(m=m.squeeze(1), s=weight.sum(1), v=_weighted(weight, images))
     if "variance" in fields:
         state.v2 = _weighted(weight, images.square())
@@ -163,7 +176,7 @@ def every_shift(images, x, alpha, inv, fields, chunk):
         flat = logits.flatten(1)
         m = flat.detach().amax(1)
         lowered = logits - m.view(-1, 1, 1, 1)
-        weight = lowered.exp()
+        weight = exponential(lowered)
 
         def moved(values_hat, weight=weight):  # sum over n and shifts of weight times the shifted image
             weights_hat = torch.fft.rfft2(weight).conj()
