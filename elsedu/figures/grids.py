@@ -5,17 +5,19 @@ as the nearest end of the range; pixels that are not finite are shown in magenta
 """
 
 import math
+import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image, PngImagePlugin
 
 from elsedu._common.files import whole_file
 
-from .style import MUTED
+from .style import FRAME, MUTED
 
 __all__ = ["pair_grid", "save_grid", "show_images", "tile", "to_pixels"]
 
@@ -169,7 +171,7 @@ def show_images(
     width : float, optional
         Width of the whole figure in inches, at most; by default 7.2.
     size : float, optional
-        Width of one image in inches; by default what fits, at most 0.9.
+        Width of one image in inches; by default what fits, at most 1.2.
     gap : float
         Gap between images, as a part of their width.
     ax : matplotlib Axes, optional
@@ -263,19 +265,32 @@ def _draw(rows, labels, titles, block, gap, width, size, ax):
         tops.append(y)
         y += aspect + gap
     down = y - gap
-    if ax is None:
-        margin = 0.15 + 0.07 * max(map(len, labels)) if any(labels) else 0.0
-        size = size or min(0.9, ((width or 7.2) - margin) / across)
+    new = ax is None
+    if new:
+        margin = 0.15 + 0.07 * max(map(_letters, labels)) if any(labels) else 0.0
+        size = size or min(1.2, ((width or 7.2) - margin) / across)
         fig = plt.figure(figsize=(across * size + margin, down * size), layout="none")
         ax = fig.add_axes((margin / fig.get_figwidth(), 0, 1 - margin / fig.get_figwidth(), 1))
     for row, label, heads, top in zip(rows, labels, titles, tops):
         for k, one in enumerate(row):
             left = k * (1 + gap)
             ax.imshow(one, extent=(left, left + 1, top + aspect, top), interpolation="nearest")
+            frame = Rectangle((left, top), 1, aspect, fill=False, edgecolor=FRAME, linewidth=0.8, clip_on=False)
+            ax.add_patch(frame)
         for k, text in enumerate(heads):
             x = k * (1 + gap) + 0.5
-            ax.text(x, top - 0.05, text, ha="center", va="bottom", fontsize=8, color=MUTED)
+            ax.text(x, top - 0.05, text, ha="center", va="bottom", fontsize=8.5, color=MUTED)
         ax.text(-0.12, top + aspect / 2, label, ha="right", va="center", fontsize=9)
     ax.set(xlim=(0, across), ylim=(down, 0), aspect="equal")
     ax.axis("off")
+    if new:
+        # The book's pages show a grid that nothing was added to as HTML (`figures.page`).
+        tile = round(100 * size) if size else 120
+        what = {"rows": rows, "labels": labels, "titles": titles, "block": block, "tile": tile}
+        ax.figure.elsedu_grid = {"what": what, "artists": len(ax.get_children())}
     return ax.figure
+
+
+def _letters(label):
+    """How many letters wide a label is, formulas about."""
+    return len(re.sub(r"\\\w+|[${}]", "", label))

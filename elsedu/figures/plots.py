@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 
-from .style import ACCENT, COLORS, DIVERGING, INK, MUTED, SEQUENTIAL
+from .style import ACCENT, ARROWS, COLORS, DIVERGING, INK, MUTED, SEQUENTIAL
 
 __all__ = ["diverging", "heat", "scatter", "schedule_plot", "score_field", "window_plot"]
 
@@ -75,7 +75,7 @@ def score_field(ax: Axes, denoiser, t: float, data=None, extent: float = 1.5, po
     """Draw the score of two-pixel images as arrows in the plane.
 
     Images of two pixels are points in the plane, so that the whole score can be drawn. Arrows show the
-    direction, their colour the length (brighter is longer).
+    direction, their colour the length (stronger is longer).
 
     Parameters
     ----------
@@ -103,8 +103,8 @@ def score_field(ax: Axes, denoiser, t: float, data=None, extent: float = 1.5, po
     score = _array(score).reshape(points, points, 2)
     length = np.linalg.norm(score, axis=-1)
     direction = score / np.maximum(length, 1e-12)[..., None]
-    ax.quiver(x, y, direction[..., 0], direction[..., 1], np.log(length + 1e-12), cmap="cividis",
-              pivot="mid", angles="xy", scale=1.35 * points, width=0.005, headwidth=4)  # fmt: skip
+    ax.quiver(x, y, direction[..., 0], direction[..., 1], np.log(length + 1e-12), cmap=ARROWS,
+              pivot="mid", angles="xy", scale=1.35 * points, width=0.0065, headwidth=4)  # fmt: skip
     if data is not None:
         where = float(denoiser.schedule.alpha(t)) * _array(data).reshape(-1, 2)
         ax.scatter(*where.T, s=30, color=ACCENT, edgecolor="white", linewidth=0.8, zorder=3)

@@ -10,11 +10,13 @@ import matplotlib as mpl
 from matplotlib import font_manager
 from matplotlib.colors import LinearSegmentedColormap
 
-__all__ = ["ACCENT", "COLORS", "DIVERGING", "INK", "MUTED", "SEQUENTIAL", "use_style"]
+__all__ = ["ACCENT", "ARROWS", "COLORS", "DIVERGING", "FRAME", "INK", "MUTED", "SEQUENTIAL", "use_style"]
 
 INK = "#1f2933"
 MUTED = "#66717d"
 ACCENT = "#d55e00"
+#: The thin line around a picture.
+FRAME = "#c3cbd3"
 
 #: The colour of each denoiser (and of the data), the same in every figure of the book.
 COLORS = {
@@ -36,6 +38,8 @@ SEQUENTIAL = LinearSegmentedColormap.from_list(
 DIVERGING = LinearSegmentedColormap.from_list(
     "elsedu_diverging", ["#003f66", "#0072b2", "#8fc3e2", "#ffffff", "#f5b183", "#d55e00", "#6b2c00"]
 )
+#: For arrows on paper: from pale to deep blue, the palest still 2 to 1 against white.
+ARROWS = LinearSegmentedColormap.from_list("elsedu_arrows", ["#9fbccd", "#2f82b3", "#003c5f"])
 
 _FONTS = Path(__file__).parent / "fonts"
 

@@ -1,5 +1,6 @@
 """What the first cell of every chapter does: style, seed, device, minutes, and which images there are."""
 
+import os
 import sys
 
 import torch
@@ -31,9 +32,7 @@ def begin(minutes: float, gpu_minutes: float | None = None) -> torch.device:
         raise ValueError(f"minutes must be positive, got {minutes!r}")
     use_style()
     if "ipykernel" in sys.modules:
-        from matplotlib_inline.backend_inline import set_matplotlib_formats
-
-        set_matplotlib_formats("retina")
+        _sharp_figures()
     torch.manual_seed(0)
     cuda = torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
@@ -41,6 +40,20 @@ def begin(minutes: float, gpu_minutes: float | None = None) -> torch.device:
     expected = gpu_minutes if cuda and gpu_minutes else minutes
     print(f"Device: {name}. This chapter takes about {_in_words(expected)} to run.")
     return device
+
+
+def _sharp_figures():
+    """Two pixels a point; in the built book (ELSEDU_BOOK=1) figures in two themes and two widths."""
+    if os.environ.get("ELSEDU_BOOK") == "1":
+        from IPython import get_ipython
+
+        from .figures.page import show_on_pages
+
+        show_on_pages(get_ipython())
+    else:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("retina")
 
 
 def real_or(name, instead, *, size=None, limit=None, limit_instead=None):
