@@ -22,11 +22,15 @@ import nbformat
 
 MARKER = re.compile(r"^%%% (md|code) ([a-z0-9-]+)\s*$")
 IGNORE = "nbval-ignore-output"
+TEACH = "teach"  # code that stays open on the page; all other code waits behind the page's switch
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 # Colab and JupyterLab hide the code of a solution; in the book it lies in a closed drop-down.
 SOLUTION = {"cellView": "form", "jupyter": {"source_hidden": True}}
 # The rule of `minutes`: seconds for a word, an equation, a figure, a line of code; minutes for one to three stars.
 WORD, EQUATION, FIGURE, LINE = 60 / 200, 15, 10, 4
+# The same for a reader who meets it all for the first time, with pen and paper and with the proofs; a formula in the
+# line, too. (A student who read the book put an honest chapter at 40 to 60 minutes.)
+STUDY_WORD, STUDY_EQUATION, STUDY_FORMULA, STUDY_FIGURE = 60 / 90, 30, 3, 25
 STARS = {1: 5, 2: 10, 3: 20}
 
 
@@ -198,6 +202,8 @@ def problems(path):
         for line in cell.source.splitlines():
             if len(line) > 79:
                 found.append(f"{where}: code line longer than 79 characters: {line[:60]}...")
+        if TEACH in tags and {"hide-input", "hide-cell", "remove-input", "remove-cell", "live"} & set(tags):
+            found.append(f"{where}: teaches and is hidden")
         if "execution" in cell.metadata:
             found.append(f"{where}: execution times are stored")
         if IGNORE in tags and (cell.outputs or cell.execution_count):
@@ -231,26 +237,35 @@ def _pieces(source):
     return {where: "\n".join(part) for where, part in lines.items()}
 
 
-def _reading_seconds(markdown):
-    """Words and displayed equations; a formula in the line is one word, fences and options are none."""
+def _count(markdown):
+    """Words, displayed equations, formulas in the line (each is a word too); fences and options are none."""
     rest, equations = re.subn(r"\$\$.+?\$\$(?: \([^)]*\))?", "", markdown, flags=re.S)
     rest = re.sub(r"^ *(?::{3,}|:[\w-]+:).*$", "", rest, flags=re.M)
-    rest = re.sub(r"\{[a-z:]+\}`([^`<]*?)(?: ?<[^`]*>)?`", r"\1", re.sub(r"\$[^$]+\$", "x", rest))
-    words = [word for word in rest.split() if re.search(r"\w", word)]
-    return WORD * len(words) + EQUATION * equations
+    rest, formulas = re.subn(r"\$[^$]+\$", "x", rest)
+    rest = re.sub(r"\{[a-z:]+\}`([^`<]*?)(?: ?<[^`]*>)?`", r"\1", rest)
+    return sum(bool(re.search(r"\w", word)) for word in rest.split()), equations, formulas
 
 
 def minutes(notebook):
-    """Minutes that a chapter takes: {"main": ..., "optional": ..., "exercises": ...}.
+    """Minutes that a chapter takes: {"main": ..., "optional": ..., "exercises": ..., "study": ...}.
 
     The main path is all that stands open on the page: 200 words a minute, captions included; 15 s for a displayed
-    equation, 10 s for a figure or explorer, 4 s for a line of code that is shown. Optional is what lies in
-    drop-downs. Solutions, folded code, live widgets and the set-up cell cost nothing. An exercise costs the time to
-    solve it, by its stars: 5, 10 or 20 minutes.
+    equation, 10 s for a figure or explorer, 4 s for a line of code that is shown (tag ``teach``). Optional is what
+    lies in drop-downs. Solutions, other code and the set-up cell cost nothing. An exercise costs the time to solve
+    it, by its stars: 5, 10 or 20 minutes. Study is the main path and the drop-downs at the pace of a first meeting:
+    90 words a minute, 30 s for an equation, 25 s for a figure, 3 s for a formula in the line, lines of code as above.
 
-    It was tried on five chapters that took a teacher 24, 25, 24, 22 and 19 minutes: by the rule 24, 25, 25, 22, 21.
+    The main path was tried on five chapters that took a teacher 24, 25, 24, 22 and 19 minutes: by the rule 24, 25,
+    25, 22, 21.
     """
-    seconds, in_solution = {"main": 0.0, "optional": 0.0, "exercises": 0.0}, False
+    seconds, in_solution = {"main": 0.0, "optional": 0.0, "exercises": 0.0, "study": 0.0}, False
+
+    def read(where, markdown, figures=0):
+        words, equations, formulas = _count(markdown)
+        seconds[where] += WORD * words + EQUATION * equations + FIGURE * figures
+        seconds["study"] += STUDY_WORD * words + STUDY_EQUATION * equations + STUDY_FORMULA * formulas
+        seconds["study"] += STUDY_FIGURE * figures
+
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             in_solution = (in_solution or "{solution-start}" in cell.source) and "{solution-end}" not in cell.source
@@ -258,16 +273,16 @@ def minutes(notebook):
                 continue
             pieces = _pieces(cell.source)
             for where in ("main", "optional"):
-                seconds[where] += _reading_seconds(pieces[where])
+                read(where, pieces[where])
             for stars in re.findall(r"^(★+)", pieces["exercises"], re.M):
                 seconds["exercises"] += 60 * STARS[len(stars)]
         elif not in_solution:
             if figure := cell.metadata.get("mystnb", {}).get("figure"):
-                seconds["main"] += FIGURE + _reading_seconds(figure.get("caption", ""))
-            tags = cell.metadata.get("tags", [])
-            folded = {"hide-input", "hide-cell", "remove-input", "remove-cell", "live"} & set(tags)
-            if not folded and not re.search(r"\bcheck\(", cell.source):
-                seconds["main"] += LINE * sum(bool(line.strip()) for line in cell.source.splitlines())
+                read("main", figure.get("caption", ""), figures=1)
+            if TEACH in cell.metadata.get("tags", []):
+                lines = LINE * sum(bool(line.strip()) for line in cell.source.splitlines())
+                seconds["main"] += lines
+                seconds["study"] += lines
     return {where: total / 60 for where, total in seconds.items()}
 
 

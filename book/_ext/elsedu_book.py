@@ -31,7 +31,10 @@ def _write_live_scripts(app, exception):
 
 
 def setup(app):
+    import elsedu_page
+
     app.setup_extension("sphinx.ext.autodoc")
+    elsedu_page.setup(app)
     app.connect("autodoc-process-docstring", _without_module_text)
     app.connect("build-finished", _write_live_scripts)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -268,6 +268,7 @@ def _draw(rows, labels, titles, block, gap, width, size, ax):
     new = ax is None
     if new:
         margin = 0.15 + 0.07 * max(map(_letters, labels)) if any(labels) else 0.0
+        tile = round(100 * size) if size else 150 if columns <= 4 else 132 if columns <= 6 else 84
         size = size or min(1.2, ((width or 7.2) - margin) / across)
         fig = plt.figure(figsize=(across * size + margin, down * size), layout="none")
         ax = fig.add_axes((margin / fig.get_figwidth(), 0, 1 - margin / fig.get_figwidth(), 1))
@@ -285,7 +286,6 @@ def _draw(rows, labels, titles, block, gap, width, size, ax):
     ax.axis("off")
     if new:
         # The book's pages show a grid that nothing was added to as HTML (`figures.page`).
-        tile = round(100 * size) if size else 120
         what = {"rows": rows, "labels": labels, "titles": titles, "block": block, "tile": tile}
         ax.figure.elsedu_grid = {"what": what, "artists": len(ax.get_children())}
     return ax.figure

@@ -165,9 +165,14 @@ def _pictures_html(pictures):
 
 
 def show_on_pages(shell) -> None:
-    """Make an IPython shell display figures as HTML for the book's pages."""
-    from IPython.core.pylabtools import select_figure_formats
+    """Make an IPython shell display figures as HTML for the book's pages.
 
-    select_figure_formats(shell, set())
-    shell.display_formatter.formatters["text/html"].for_type(Figure, figure_html)
+    Args:
+        shell: The running shell. The inline backend registers its own formats anew after the first cell, so the
+            HTML is a method of the figures, which outlives that.
+    """
+    from matplotlib_inline.config import InlineBackend
+
+    InlineBackend.instance(parent=shell).figure_formats = set()
+    Figure._repr_html_ = figure_html
     plt.rcParams["figure.max_open_warning"] = 0

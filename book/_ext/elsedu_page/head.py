@@ -1,0 +1,47 @@
+"""What a page says of itself: description, preview picture, and no more scripts than it needs."""
+
+import html
+
+from docutils import nodes
+
+_DEFAULT = ("Why convolutional diffusion models draw what nobody has drawn: the analytic theory of their creativity, "
+            "derived step by step and run on real images.")  # fmt: skip
+
+
+def description(doctree):
+    """The first paragraph of a page, without its kicker, at a length that search pages show."""
+    for paragraph in doctree.findall(nodes.paragraph) if doctree is not None else ():
+        text = " ".join(paragraph.astext().split()).removeprefix("Question.").strip()
+        if len(text) > 60 and "\\" not in text:
+            return text if len(text) <= 200 else text[:197].rsplit(" ", 1)[0] + " ..."
+    return _DEFAULT
+
+
+def address(config):
+    """Where the site lives: html_baseurl, else the GitHub pages of the repository."""
+    if config.html_baseurl:
+        return config.html_baseurl.rstrip("/")
+    owner, _, name = str(config.html_theme_options.get("repository_url", "")).removeprefix("https://github.com/").partition("/")
+    return f"https://{owner}.github.io/{name}" if name else ""
+
+
+def tags(title, text, site, pagename):
+    """The meta tags of one page."""
+    facts = {"og:title": title, "og:description": text, "og:type": "article",
+             "og:url": f"{site}/{pagename}.html", "og:image": f"{site}/_static/preview.png"}  # fmt: skip
+    lines = [f'<meta name="description" content="{html.escape(text)}">', '<meta name="twitter:card" content="summary_large_image">']
+    lines += [f'<meta property="{name}" content="{html.escape(value)}">' for name, value in facts.items()]
+    return "\n".join(lines)
+
+
+def describe(app, pagename, templatename, context, doctree):
+    if doctree is None:
+        return
+    title = app.env.titles[pagename].astext() if pagename in app.env.titles else app.config.html_title
+    context["metatags"] = context.get("metatags", "") + tags(
+        title, description(doctree), address(app.config), pagename
+    )
+
+
+def setup(app):
+    app.connect("html-page-context", describe)
