@@ -2,7 +2,7 @@
 
 from elsedu.figures.sources import count_pieces, mosaic_map, outline_pieces, provenance
 
-from .grids import pair_grid, save_grid, show_images, tile, to_pixels
+from .grids import pair_grid, save_grid, show_images, signed, tile, to_pixels
 from .plots import diverging, heat, scatter, schedule_plot, score_field, window_plot
 from .style import ACCENT, COLORS, DIVERGING, INK, MUTED, SEQUENTIAL, use_style
 
@@ -25,6 +25,7 @@ __all__ = [
     "schedule_plot",
     "score_field",
     "show_images",
+    "signed",
     "tile",
     "to_pixels",
     "use_style",

@@ -8,22 +8,24 @@ live on a page and one that is shown twice works twice.
 PAGE = """<div class="elsx" data-elsx="$uid" style="max-width:${width}px">
 <style>
 .elsx{--elsx-accent:var(--pst-color-primary,#b8430a);margin:.2rem auto;font-size:.92rem;text-align:left}
-.elsx img{display:block;width:100%;height:auto;background:#fff;border-radius:6px}
+.elsx-frame{overflow-x:auto}
+.elsx img{display:block;width:100%;height:auto;border-radius:4px}
 .elsx .elsx-pixelated{image-rendering:pixelated}
-.elsx-axis{display:grid;grid-template-columns:minmax(5.5rem,9rem) 1fr 4.2rem 2.3rem;gap:.7rem;
-align-items:center;min-height:2.3rem;margin:0}
-.elsx-axis input{width:100%;min-width:0;height:2rem;margin:0;accent-color:var(--elsx-accent);cursor:pointer}
+.elsx-axis{display:grid;grid-template-columns:minmax(5.5rem,9rem) 1fr minmax(4.2rem,max-content) 2.8rem;gap:.7rem;
+align-items:center;min-height:2.75rem;margin:0}
+.elsx-axis input{width:100%;min-width:0;height:2.75rem;margin:0;accent-color:var(--elsx-accent);cursor:pointer}
 .elsx-axis output{font-variant-numeric:tabular-nums;font-weight:600}
-.elsx-axis button{width:2.1rem;height:2.1rem;padding:0;line-height:1;border:1px solid currentColor;
+.elsx-axis button{width:2.75rem;height:2.75rem;padding:0;line-height:1;border:1px solid currentColor;
 border-radius:50%;background:none;color:var(--elsx-accent);font-size:.8rem;cursor:pointer}
 .elsx-controls{margin-top:.4rem}
 .elsx-values{margin:.3rem 0 0;font-size:.85rem;opacity:.8}
 .elsx[data-ready] .elsx-values{display:none}
-@media (max-width:480px){.elsx-axis{grid-template-columns:1fr 3.6rem 2.3rem}
+@media (max-width:575px){.elsx-drawn img{width:${small}px;max-width:none!important}
+.elsx-axis{grid-template-columns:1fr minmax(3.6rem,max-content) 2.8rem}
 .elsx-axis>span{grid-column:1/-1;margin-bottom:-.9rem}}
 @media print{.elsx-controls{display:none}.elsx[data-ready] .elsx-values{display:block}}
 </style>
-<img class="elsx-picture$pixelated" alt="$alt" src="$src" width="$width">
+<div class="elsx-frame$drawn"><img class="elsx-picture$pixelated" alt="$alt" src="$src" width="$width"></div>
 <p class="elsx-values">$caption</p>
 <div class="elsx-controls"></div>
 </div>
@@ -35,11 +37,18 @@ document.querySelectorAll('[data-elsx="$uid"]:not([data-ready])').forEach(root =
   const picture = root.querySelector(".elsx-picture"), line = root.querySelector(".elsx-values");
   const box = root.querySelector(".elsx-controls");
   const frames = spec.frames.map(f => f || picture.getAttribute("src"));
+  // On a dark page each frame gets its other palette: the PNG's chunk behind its first 33 bytes, 44 letters.
+  const start = "data:image/png;base64,".length + 44;
+  const shade = k => {
+    const night = spec.night[k];
+    if (!night || document.documentElement.dataset.theme !== "dark") return frames[k];
+    return frames[k].slice(0, start) + night + frames[k].slice(start + night.length);
+  };
   const at = spec.start.slice(), outputs = [], inputs = [];
   const draw = () => {
     let index = 0;
     at.forEach((i, k) => { index = index * spec.values[k].length + i; });
-    picture.src = frames[spec.order[index]];
+    picture.src = shade(spec.order[index]);
     const words = spec.names.map((n, k) => n + " = " + spec.values[k][at[k]]).join(", ");
     picture.alt = spec.alt + ": " + words;
     line.textContent = words;
@@ -85,6 +94,7 @@ document.querySelectorAll('[data-elsx="$uid"]:not([data-ready])').forEach(root =
     box.append(row);
   });
   draw();
+  if (spec.night.length) new MutationObserver(draw).observe(document.documentElement, {attributeFilter: ["data-theme"]});
 });
 })();
 </script>"""

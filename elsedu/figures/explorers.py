@@ -14,14 +14,18 @@ import io
 import itertools
 import json
 import os
+import struct
+import zlib
 from collections.abc import Callable, Mapping
 from string import Template
 
 import matplotlib.pyplot as plt
+import numpy as np
 from PIL import Image
 
 from elsedu.figures.explorer_page import PAGE
-from elsedu.figures.grids import show_images, tile
+from elsedu.figures.grids import lay_out, show_images, to_pixels
+from elsedu.figures.themes import GROUND, dark
 
 __all__ = ["Explorer", "explore", "explore_images", "live", "live_images"]
 
@@ -33,8 +37,9 @@ class Explorer:
     ----------
     axes : dict
         {name: values}, one to three sliders.
-    frames : sequence of bytes
-        PNG files, in the order of ``itertools.product`` of the values.
+    frames : sequence of bytes, or of pairs of bytes
+        PNG files, in the order of ``itertools.product`` of the values; or each with the palette chunk that turns
+        it into the picture for a dark page.
     alt : str
         What the picture shows, for readers who cannot see it; the sliders' values are added.
     width : int
@@ -90,7 +95,8 @@ class Explorer:
             index = index * len(values) + at
         first = self.order[index]
         caption = ", ".join(f"{name} = {self.axes[name][at]}" for name, at in zip(names, self.start))
-        sources = ["data:image/png;base64," + base64.b64encode(f).decode() for f in self.frames]
+        pairs = [frame if isinstance(frame, tuple) else (frame, b"") for frame in self.frames]
+        sources = ["data:image/png;base64," + base64.b64encode(frame).decode() for frame, _ in pairs]
         spec = {
             "names": names,
             "values": list(self.axes.values()),
@@ -100,6 +106,7 @@ class Explorer:
             "alt": self.alt,
             "order": self.order,
             # The first frame is in the page already, as the picture's source.
+            "night": [base64.b64encode(palette).decode() for _, palette in pairs] if pairs[0][1] else [],
             "frames": [None if k == first else source for k, source in enumerate(sources)],
         }
         text = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
@@ -111,6 +118,9 @@ class Explorer:
             caption=html.escape(caption),
             width=int(self.width),
             pixelated=" elsx-pixelated" if self.pixelated else "",
+            # Drawn frames keep their labels legible on a telephone: they scroll instead of shrinking.
+            drawn="" if self.pixelated or self.width < 420 else " elsx-drawn",
+            small=round(0.93 * self.width),
         )
 
 
@@ -136,11 +146,60 @@ def _checked(axes) -> Mapping:
     return axes
 
 
-def _png(image: Image.Image, colors: int) -> bytes:
-    """A small PNG with a palette of at most so many colours, the same bytes for the same picture."""
+def _png(image: Image.Image, colors: int, night: Image.Image | None = None) -> bytes | tuple[bytes, bytes]:
+    """A small PNG with a palette of at most so many colours, the same bytes for the same picture.
+
+    With the same picture for a dark page (`night`): the PNG and its other palette. One index for both pictures costs
+    a few hundred bytes where a second file would cost as much as the first.
+    """
     buffer = io.BytesIO()
-    image.convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
-    return buffer.getvalue()
+    if night is None:
+        image.convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+        return buffer.getvalue()
+    pair = np.concatenate([np.asarray(image.convert("RGB")), np.asarray(night.convert("RGB"))], -1)
+    index, palette = _median_cut(pair.reshape(-1, 6), colors)
+    small = Image.fromarray(index.reshape(pair.shape[:2]).astype(np.uint8), "P")
+    small.putpalette(palette[:, :3].tobytes())
+    # Not optimised: that could reorder the colours, and the two palettes must stay in step.
+    small.save(buffer, "png", compress_level=9)
+    return buffer.getvalue(), _chunk(palette[:, 3:].tobytes())
+
+
+def _median_cut(colors, count):
+    """At most `count` colours for many (N,k) bytes, by splitting the box with the widest spread at its median.
+
+    Returns the index of each and the palette (count,k) uint8.
+    """
+    kinds, place, often = np.unique(colors, axis=0, return_inverse=True, return_counts=True)
+    kinds = kinds.astype(float)
+    boxes = [np.arange(len(kinds))]
+    while len(boxes) < count:
+        spread = [np.ptp(kinds[b], axis=0).max() * often[b].sum() ** 0.25 if len(b) > 1 else 0 for b in boxes]
+        widest = int(np.argmax(spread))
+        if spread[widest] == 0:
+            break
+        box = boxes.pop(widest)
+        axis = np.ptp(kinds[box], axis=0).argmax()
+        box = box[np.argsort(kinds[box, axis], kind="stable")]
+        half = np.searchsorted(np.cumsum(often[box]), often[box].sum() / 2) + 1
+        half = min(max(half, 1), len(box) - 1)
+        boxes += [box[:half], box[half:]]
+    index, palette = np.zeros(len(kinds), dtype=int), np.zeros((len(boxes), colors.shape[1]), dtype=np.uint8)
+    for k, box in enumerate(boxes):
+        index[box] = k
+        palette[k] = np.round(np.average(kinds[box], axis=0, weights=often[box]))
+    return index[place.ravel()], palette
+
+
+def _chunk(palette):
+    """A PNG's palette chunk: length, name, colours, check sum."""
+    body = b"PLTE" + palette
+    return struct.pack(">I", len(palette)) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def _in_book():
+    """Whether frames are drawn for the book's pages, which have a dark theme."""
+    return os.environ.get("ELSEDU_BOOK") == "1"
 
 
 def explore(
@@ -191,9 +250,14 @@ def explore(
             draw(fig, *values)
             buffer = io.BytesIO()
             fig.savefig(buffer, dpi=100 * scale, format="png", bbox_inches=None)
+            night = None
+            if _in_book():
+                with dark(fig):
+                    fig.savefig(other := io.BytesIO(), dpi=100 * scale, format="png", facecolor=fig.get_facecolor())
+                night = Image.open(other)
         finally:
             plt.close(fig)
-        frames.append(_png(Image.open(buffer), colors))
+        frames.append(_png(Image.open(buffer), colors, night))
     return Explorer(axes, frames, alt, round(100 * figsize[0]), start, play, seconds, budget=budget)
 
 
@@ -232,10 +296,12 @@ def explore_images(
     Explorer
         Shown by Jupyter as HTML.
     """
-    frames = [
-        _png(Image.fromarray(tile(pictures(*values), columns, gap)), colors)
-        for values in itertools.product(*_checked(axes).values())
-    ]
+    frames = []
+    for values in itertools.product(*_checked(axes).values()):
+        images = to_pixels(pictures(*values))
+        grounds = [(255, 255, 255), tuple(bytes.fromhex(GROUND[1:]))]
+        light, night = (Image.fromarray(lay_out(images, columns, gap, ground)) for ground in grounds)
+        frames.append(_png(light, colors, night if _in_book() else None))
     return Explorer(axes, frames, alt, width, start, play, seconds, pixelated=True, budget=budget)
 
 

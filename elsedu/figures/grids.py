@@ -11,15 +11,16 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image, PngImagePlugin
 
 from elsedu._common.files import whole_file
 
-from .style import FRAME, MUTED
+from .style import FRAME, MUTED, SIGNS
 
-__all__ = ["pair_grid", "save_grid", "show_images", "tile", "to_pixels"]
+__all__ = ["pair_grid", "save_grid", "show_images", "signed", "tile", "to_pixels"]
 
 _NOT_FINITE = np.array([255, 0, 255], dtype=np.uint8)
 
@@ -55,6 +56,29 @@ def to_pixels(images) -> np.ndarray:
     return pixels
 
 
+def signed(values, limit: float) -> torch.Tensor:
+    """Numbers of both signs as colour images: black at zero, blue below, orange above.
+
+    Parameters
+    ----------
+    values : tensor or array
+        (N,1,H,W), such as differences of gray images.
+    limit : float
+        Values of this size have the full colour.
+
+    Returns
+    -------
+    tensor
+        (N,3,H,W) in [-1,1].
+    """
+    values = torch.as_tensor(values).detach().to("cpu", torch.float64)
+    if values.ndim != 4 or values.shape[1] != 1:
+        raise ValueError(f"expected numbers of shape (N,1,H,W), got {tuple(values.shape)}")
+    part = (values / limit).clamp(-1, 1)
+    above, below = (torch.tensor(to_rgb(color), dtype=torch.float64).view(1, 3, 1, 1) for color in SIGNS)
+    return 2 * (part.clamp_min(0) * above - part.clamp_max(0) * below) - 1
+
+
 def _shape(count, columns):
     """Rows and columns of a grid of `count` tiles."""
     if count < 1:
@@ -84,11 +108,11 @@ def tile(images, columns: int | None = None, gap: int = 1, ground: int = 255) ->
     ndarray
         uint8, shape (rows H + gaps, columns W + gaps, 3).
     """
-    return _lay_out(to_pixels(images), columns, gap, ground)
+    return lay_out(to_pixels(images), columns, gap, ground)
 
 
-def _lay_out(pixels, columns, gap, ground):
-    """`tile` for bytes (N, H, W, 3)."""
+def lay_out(pixels, columns, gap, ground):
+    """`tile` for bytes (N,H,W,3); the ground is a gray value or a colour."""
     n, h, w, _ = pixels.shape
     rows, columns = _shape(n, columns)
     canvas = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, 3), ground, dtype=np.uint8)
@@ -132,7 +156,7 @@ def save_grid(images, path, columns: int | None = None, scale: int | None = None
     if scale < 1:
         raise ValueError(f"scale must be at least 1, got {scale}")
     large = np.repeat(np.repeat(pixels, scale, 1), scale, 2)
-    canvas = _lay_out(large, columns, max(2, scale // 2) if gap is None else gap, 255)
+    canvas = lay_out(large, columns, max(2, scale // 2) if gap is None else gap, 255)
     canvas = np.pad(canvas, ((frame, frame), (frame, frame), (0, 0)), constant_values=255)
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind is None:
@@ -155,6 +179,7 @@ def show_images(
     size: float | None = None,
     gap: float = 0.08,
     ax=None,
+    smooth: bool = False,
 ) -> Figure:
     """Draw images as a grid.
 
@@ -176,6 +201,8 @@ def show_images(
         Gap between images, as a part of their width.
     ax : matplotlib Axes, optional
         Draw here instead of in a new figure.
+    smooth : bool
+        Blend neighbouring pixels: for images of few pixels that are to be seen as a whole.
 
     Returns
     -------
@@ -195,7 +222,7 @@ def show_images(
     if len(labels) != rows:
         raise ValueError(f"{len(labels)} row labels for {rows} rows")
     parts = [slice(r * columns, (r + 1) * columns) for r in range(rows)]
-    return _draw([pixels[p] for p in parts], labels, [titles[p] for p in parts], 1, gap, width, size, ax)
+    return _draw([pixels[p] for p in parts], labels, [titles[p] for p in parts], 1, gap, width, size, ax, smooth)
 
 
 def pair_grid(
@@ -206,6 +233,7 @@ def pair_grid(
     width: float | None = None,
     size: float | None = None,
     gap: float = 0.06,
+    smooth: bool = False,
 ) -> Figure:
     """Draw rows of images that belong together column by column, such as samples above their neighbours.
 
@@ -220,6 +248,8 @@ def pair_grid(
     columns : int
         At most so many columns; more images go into further blocks below.
     width, size, gap : float, optional
+        As in `show_images`.
+    smooth : bool
         As in `show_images`.
 
     Returns
@@ -251,10 +281,11 @@ def pair_grid(
         width,
         size,
         None,
+        smooth,
     )
 
 
-def _draw(rows, labels, titles, block, gap, width, size, ax):
+def _draw(rows, labels, titles, block, gap, width, size, ax, smooth):
     """Draw rows of pixel arrays; every `block` rows a wider gap. The unit of length is an image's width."""
     aspect = rows[0][0].shape[0] / rows[0][0].shape[1]
     columns = max(map(len, rows))
@@ -272,10 +303,11 @@ def _draw(rows, labels, titles, block, gap, width, size, ax):
         size = size or min(1.2, ((width or 7.2) - margin) / across)
         fig = plt.figure(figsize=(across * size + margin, down * size), layout="none")
         ax = fig.add_axes((margin / fig.get_figwidth(), 0, 1 - margin / fig.get_figwidth(), 1))
+    blend = "bicubic" if smooth else "nearest"
     for row, label, heads, top in zip(rows, labels, titles, tops):
         for k, one in enumerate(row):
             left = k * (1 + gap)
-            ax.imshow(one, extent=(left, left + 1, top + aspect, top), interpolation="nearest")
+            ax.imshow(one, extent=(left, left + 1, top + aspect, top), interpolation=blend)
             frame = Rectangle((left, top), 1, aspect, fill=False, edgecolor=FRAME, linewidth=0.8, clip_on=False)
             ax.add_patch(frame)
         for k, text in enumerate(heads):
@@ -286,7 +318,8 @@ def _draw(rows, labels, titles, block, gap, width, size, ax):
     ax.axis("off")
     if new:
         # The book's pages show a grid that nothing was added to as HTML (`figures.page`).
-        what = {"rows": rows, "labels": labels, "titles": titles, "block": block, "tile": tile}
+        what = {"rows": rows, "labels": labels, "titles": titles, "block": block, "tile": tile,
+                "smooth": smooth}
         ax.figure.elsedu_grid = {"what": what, "artists": len(ax.get_children())}
     return ax.figure
 

@@ -51,7 +51,7 @@ def text_html(words) -> str:
     )  # fmt: skip
 
 
-def grid_html(rows, labels, titles, block: int, tile: int, chunk: int = 4) -> str:
+def grid_html(rows, labels, titles, block: int, tile: int, smooth: bool = False, chunk: int = 4) -> str:
     """HTML of rows of images with their labels.
 
     Args:
@@ -60,6 +60,7 @@ def grid_html(rows, labels, titles, block: int, tile: int, chunk: int = 4) -> st
         titles: One list a row: a text a column, or nothing.
         block: So many rows belong together; after each block comes a wider gap.
         tile: Width of one image in CSS pixels, at most.
+        smooth: Blend neighbouring pixels where the browser enlarges the images.
         chunk: Columns that stand side by side on a telephone.
 
     Returns:
@@ -88,7 +89,7 @@ def grid_html(rows, labels, titles, block: int, tile: int, chunk: int = 4) -> st
             cells.append(f'<span class="els-tiles{gap}" style="{place}">{"".join(tiles)}</span>')
         cells.append('<span class="els-break"></span>')
     style = f"--n:{columns};--tile:{tile}px;--chunk:{min(chunk, columns)}"
-    kind = " els-labelled" if any(labels) else ""
+    kind = " els-labelled" * bool(any(labels)) + " els-smooth" * smooth
     return f'<div class="els-grid{kind}" style="{style}" role="img" aria-label="{ALT}">{"".join(cells[:-1])}</div>'
 
 

@@ -15,12 +15,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from elsedu.figures.grids import to_pixels
+from elsedu.figures.style import FRAME
 
 __all__ = ["count_pieces", "mosaic_map", "outline_pieces", "provenance"]
 
 # Okabe and Ito's colours and lighter and darker relatives: one a training image, in order of its share.
 _PIECES = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8b5a2b", "#6a51a3"]
-_REST = "#f2e6c9"
+_REST = "#8b8f94"
 TIED = "#33383f"
 
 
@@ -115,7 +116,7 @@ def mosaic_map(ax: Axes, image, source, top: int = 8, tied=None) -> dict:
     source : tensor
         (H,W,3) integers: image, row, column.
     top : int
-        How many training images get a colour of their own; the rest are pale.
+        How many training images get a colour of their own; the rest are gray.
     tied : tensor, optional
         (H,W) bool: pixels for which several patches are equally near; they are dark gray.
 
@@ -130,7 +131,7 @@ def mosaic_map(ax: Axes, image, source, top: int = 8, tied=None) -> dict:
     light = to_pixels(image)[0].astype(float).mean(-1, keepdims=True) / 255
     tint = np.array([[to_rgb(colors.get(int(o), _REST)) for o in row] for row in owner])
     # Dark pixels show the tint deep, bright ones almost white: both tint and image stay readable.
-    shown = np.clip(tint * (0.45 + 0.3 * light) + 0.5 * light**1.5, 0, 1)
+    shown = np.clip(tint * (0.62 + 0.25 * light) + 0.36 * light**2, 0, 1)
     shown[~_known(source, tied)] = to_rgb(TIED)
     ax.imshow(shown, interpolation="nearest")
     outline_pieces(ax, source, tied=tied)
@@ -164,28 +165,33 @@ def provenance(image, source, training, top: int = 6, tied=None) -> Figure:
     source = np.asarray(torch.as_tensor(source).cpu())
     if source[..., 0].max() >= len(training):
         raise ValueError(f"the source map names image {source[..., 0].max()}, there are {len(training)}")
-    columns = max(1, (top + 1) // 2)
-    fig = plt.figure(figsize=(7.2, 2.3))
-    grid = fig.add_gridspec(2, 4 + columns, width_ratios=[1] * (4 + columns))
-    shown = fig.add_subplot(grid[:, :2])
+    columns = max(1, min(4, (top + 1) // 2))
+    rows = -(-top // columns)
+    fig = plt.figure(figsize=(7.4, 3.75 + 1.95 * rows))
+    upper, lower = fig.add_gridspec(2, 1, height_ratios=[3.75, 1.95 * rows])
+    upper, lower = upper.subgridspec(1, 2), lower.subgridspec(rows, columns)
+    shown = fig.add_subplot(upper[0])
     shown.imshow(to_pixels(image)[0], interpolation="nearest")
-    shown.set_title("the sample")
-    shown.axis("off")
-    pieces = fig.add_subplot(grid[:, 2:4])
+    shown.set_title("the sample", loc="center")
+    pieces = fig.add_subplot(upper[1])
     colors = mosaic_map(pieces, image, source, top, tied)
     number = count_pieces(source, tied)
-    pieces.set_title(f"its {number} piece{'s' * (number != 1)}")
+    pieces.set_title(f"its {number} piece{'s' * (number != 1)}", loc="center")
+    for ax in (shown, pieces):
+        ax.axis("on")
+        ax.set(xticks=[], yticks=[])
+        for spine in ax.spines.values():
+            spine.set(visible=True, color=FRAME)
     known = _known(source, tied)
     if not known.all():
-        pieces.text(0.5, -0.03, "dark gray: many fit equally", transform=pieces.transAxes, ha="center", va="top",
-                    fontsize=8.5)
+        pieces.set_xlabel("dark gray: many fit equally", fontsize=9)
     for k, (index, color) in enumerate(colors.items()):
-        ax = fig.add_subplot(grid[k % 2, 4 + k // 2])
+        ax = fig.add_subplot(lower[k // columns, k % columns])
         ax.imshow(to_pixels(training[index])[0], interpolation="nearest")
         used = {(int(r), int(c)) for i, r, c in source[known] if i == index}
         _outline_set(ax, used, color)
         share = (source[known][:, 0] == index).mean()
-        ax.set_title(f"{100 * share:.0f} %", fontsize=8.5, color=color, loc="center", pad=3)
+        ax.set_title(f"{100 * share:.0f} % of the pixels", fontsize=9, loc="center", fontweight="normal", pad=4)
         ax.set(xticks=[], yticks=[])
         for spine in ax.spines.values():
             spine.set(visible=True, color=color, linewidth=2)
@@ -201,4 +207,4 @@ def _outline_set(ax, pixels, color):
         lines += [[(left, bottom), (right, bottom)]] * ((y + 1, x) not in pixels)
         lines += [[(left, top), (left, bottom)]] * ((y, x - 1) not in pixels)
         lines += [[(right, top), (right, bottom)]] * ((y, x + 1) not in pixels)
-    ax.add_collection(LineCollection(lines, colors=color, linewidths=1.4, capstyle="round"))
+    ax.add_collection(LineCollection(lines, colors=color, linewidths=2.2, capstyle="round"))

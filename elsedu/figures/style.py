@@ -10,13 +10,15 @@ import matplotlib as mpl
 from matplotlib import font_manager
 from matplotlib.colors import LinearSegmentedColormap
 
-__all__ = ["ACCENT", "ARROWS", "COLORS", "DIVERGING", "FRAME", "INK", "MUTED", "SEQUENTIAL", "use_style"]
+__all__ = ["ACCENT", "ARROWS", "COLORS", "DIVERGING", "FRAME", "INK", "MUTED", "SEQUENTIAL", "SIGNS", "use_style"]
 
 INK = "#1f2933"
 MUTED = "#66717d"
 ACCENT = "#d55e00"
 #: The thin line around a picture.
 FRAME = "#c3cbd3"
+#: On black: more, and less.
+SIGNS = ("#ff8a3c", "#5cc0ff")
 
 #: The colour of each denoiser (and of the data), the same in every figure of the book.
 COLORS = {

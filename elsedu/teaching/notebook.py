@@ -47,7 +47,7 @@ def _sharp_figures():
     if os.environ.get("ELSEDU_BOOK") == "1":
         from IPython import get_ipython
 
-        from .figures.page import show_on_pages
+        from elsedu.figures.page import show_on_pages
 
         show_on_pages(get_ipython())
     else:

@@ -204,7 +204,7 @@ def test_provenance_shows_the_images_in_order_of_their_share():
     assert list(colors) == [0, 2]
     fig = figures.provenance(torch.zeros(1, 4, 5), source, torch.zeros(3, 1, 4, 5), top=3)
     titles = [ax.get_title(loc="center") for ax in fig.axes[2:]]
-    assert titles == ["55 %", "40 %", "5 %"]
+    assert titles == ["55 % of the pixels", "40 % of the pixels", "5 % of the pixels"]
     with pytest.raises(ValueError, match="image 2"):
         figures.provenance(torch.zeros(1, 4, 5), source, torch.zeros(2, 1, 4, 5))
 
