@@ -23,7 +23,7 @@ __all__ = ["figure_html", "grid_html", "png_uri", "show_on_pages"]
 
 #: The alternative text of every picture; the book's build puts the cell's own in its place.
 ALT = "figure"
-_NARROW = 3.55  # inches: what a telephone shows at full size
+_NARROW = 3.35  # inches: what a telephone shows at full size
 _COLORS = 192
 
 
@@ -140,6 +140,13 @@ def figure_html(figure: Figure) -> str:
     if grid := getattr(figure, "elsedu_grid", None):
         if len(figure.axes) == 1 and len(figure.axes[0].get_children()) == grid["artists"] and not figure.texts:
             return grid_html(**grid["what"])
+    # Saving asks the style for a layout where the figure has none; such a figure placed its axes itself.
+    with plt.rc_context({"figure.constrained_layout.use": figure.get_layout_engine() is not None}):
+        return _pictures_html(_pictures(figure))
+
+
+def _pictures(figure):
+    """{"wide", "narrow": {"light", "dark": (PNG, width, height)}}; "narrow" is empty where there is none."""
     pictures = {"wide": {}, "narrow": {}}
     pictures["wide"]["light"] = _png(figure)
     with dark(figure):
@@ -148,7 +155,7 @@ def figure_html(figure: Figure) -> str:
         pictures["narrow"]["light"] = _png(figure)
         with dark(figure):
             pictures["narrow"]["dark"] = _png(figure)
-    return _pictures_html(pictures)
+    return pictures
 
 
 def _pictures_html(pictures):

@@ -176,3 +176,33 @@ def test_live_fails_where_the_function_fails(kernel):
 def test_live_names_bad_values(kernel, values):
     with pytest.raises(ValueError, match="'a' needs"):
         explorers.live(lambda fig, a: None, {"a": values})
+
+
+def frames_of(explorer):
+    """The frames of an explorer's HTML, light and dark, as the browser's script makes them."""
+    text = explorer._repr_html_()
+    spec = json.loads(re.search(r"const spec = (\{.*\});", text)[1])
+    first = re.search(r'src="(data:[^"]+)"', text)[1]
+    light = [frame or first for frame in spec["frames"]]
+    start = len("data:image/png;base64,") + 44
+    dark = [f[:start] + night + f[start + len(night):] for f, night in zip(light, spec["night"])]
+    return [[np.asarray(Image.open(io.BytesIO(base64.b64decode(f.partition(",")[2]))).convert("RGB"))
+             for f in some] for some in (light, dark)]  # fmt: skip
+
+
+def test_in_the_book_every_frame_has_a_palette_for_the_dark(monkeypatch):
+    monkeypatch.setenv("ELSEDU_BOOK", "1")
+
+    def draw(fig, slope):
+        fig.subplots().plot([0, 1], [0, slope], color=figures.INK)
+
+    light, dark = frames_of(explorers.explore(draw, {"slope": [1.0, 2.0]}, "a line"))
+    assert len(light) == len(dark) == 2
+    for day, night in zip(light, dark):
+        assert day[0, 0].tolist() == [255, 255, 255]
+        assert abs(night[0, 0].astype(int) - [0x12, 0x17, 0x1D]).max() <= 3
+        assert night.max() > 200 and day.min() < 60
+    images = torch.linspace(-1, 1, 32).reshape(2, 1, 4, 4)
+    light, dark = frames_of(explorers.explore_images(lambda k: images, {"k": [1]}, "two images", gap=1))
+    assert (light[0][:, :4] == dark[0][:, :4]).all(), "a picture keeps its pixels"
+    assert light[0][0, 4].tolist() == [255, 255, 255] and dark[0][0, 4].tolist() == [0x12, 0x17, 0x1D]

@@ -12,7 +12,7 @@ from sphinx.transforms import SphinxTransform
 
 HIDDEN = "els-code"  # the class of code that the switch shows
 _TRUE = re.compile(r"^(?P<claim>.*\S)(?:\s*:|\s{2,})\s*True\s*$")
-_PAIR = re.compile(r"^(?P<claim>.*?\S): True (?:- |, )(?P<rest>.*: True)$")
+_PAIR = re.compile(r"^(?P<claim>.*?\S): True(?: - |, )(?P<rest>.*: True)$")
 _EACH = re.compile(r"^(?P<claim>.*\S):\s*\{(?P<cases>[^{}]*)\}\s*$")
 _SOLVED = re.compile(r"^(?P<label>ex-[\w-]+): correct, well done\.$")
 _NOISE = re.compile(r"^(Device: .*to run\.|ex-[\w-]+:.*not answered yet.*|Live sliders need a kernel.*)$")
