@@ -25,7 +25,7 @@ CHAPTERS = [p for p in NOTEBOOKS if p.parent.name.startswith("part")]
     [
         ("clean pixel as measured: True", ["clean pixel as measured"]),
         ("a constant       zero within 3 errors: True", ["a constant zero within 3 errors"]),
-        ("t = 0.1: same denoiser: True - score is the gradient: True", ["t = 0.1: same denoiser", "score is the gradient"]),
+        ("t = 1: same denoiser: True - score is the slope: True", ["t = 1: same denoiser", "score is the slope"]),
         ("P = 1: naive = ELS: True, LS of the orbit = ELS: True", ["P = 1: naive = ELS", "LS of the orbit = ELS"]),
         ("agree, for each P: {1: True, 3: True}", ["agree, for each P"]),
         ("agree, for each P: {1: True, 3: False}", []),
@@ -147,7 +147,17 @@ def test_a_tagged_cell_shows_tables_and_notes(document):
     apply(tables.Columns, document)
     assert [p.astext() for p in document.findall(nodes.paragraph) if "els-note" in p["classes"]] == \
         ["Median of r", "one line less"]  # fmt: skip
-    assert [e.astext() for e in document.findall(nodes.entry)] == ["", "IS", "LS", "one", "0.1", "0.2", "two", "0.3", "0.4"]
+    assert [e.astext() for e in document.findall(nodes.entry)] == [
+        "",
+        "IS",
+        "LS",
+        "one",
+        "0.1",
+        "0.2",
+        "two",
+        "0.3",
+        "0.4",
+    ]
     assert [s.astext() for s in document.findall(nodes.strong)] == ["0.3"]
 
 
@@ -170,7 +180,9 @@ def test_chapters_are_called_by_their_number():
 def test_parentheses_are_not_doubled(document):
     from sphinx import addnodes
 
-    paragraph = nodes.paragraph("", "", nodes.Text("so (see ("), addnodes.pending_xref(reftype="eq"), nodes.Text(")) and"))
+    paragraph = nodes.paragraph(
+        "", "", nodes.Text("so (see ("), addnodes.pending_xref(reftype="eq"), nodes.Text(")) and")
+    )
     document += paragraph
     apply(references.Parentheses, document)
     assert [n.astext() for n in paragraph.children if isinstance(n, nodes.Text)] == ["so (see ", ") and"]
@@ -235,17 +247,22 @@ def test_a_chapter_opens_little_code(path):
 
 def test_icons_cover_what_the_themes_ask_for():
     """Every icon class in the templates of the two themes is drawn in icons.css."""
+    from pathlib import Path
+
     import pydata_sphinx_theme
     import sphinx_book_theme
-
-    from pathlib import Path
 
     drawn = set(re.findall(r"\.(fa-[\w-]+)", (ROOT / "book/_static/icons.css").read_text(encoding="utf-8")))
     asked = set()
     for package in (pydata_sphinx_theme, sphinx_book_theme):
         folder = Path(package.__file__).parent
         for file in [*folder.rglob("*.html"), *(folder / "header_buttons").glob("*.py")]:
-            asked |= set(re.findall(r"\bfa[srb]? (fa-[\w-]+)|\bfa-(?:solid|brands|regular) +(fa-[\w-]+)", file.read_text(encoding="utf-8")))
+            asked |= set(
+                re.findall(
+                    r"\bfa[srb]? (fa-[\w-]+)|\bfa-(?:solid|brands|regular) +(fa-[\w-]+)",
+                    file.read_text(encoding="utf-8"),
+                )
+            )
     asked = {name for pair in asked for name in pair if name}
     assert len(asked) > 10
     assert asked - drawn <= {"fa-lg"}

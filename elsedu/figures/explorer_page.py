@@ -94,7 +94,8 @@ document.querySelectorAll('[data-elsx="$uid"]:not([data-ready])').forEach(root =
     box.append(row);
   });
   draw();
-  if (spec.night.length) new MutationObserver(draw).observe(document.documentElement, {attributeFilter: ["data-theme"]});
+  if (spec.night.length)
+    new MutationObserver(draw).observe(document.documentElement, {attributeFilter: ["data-theme"]});
 });
 })();
 </script>"""

@@ -136,7 +136,7 @@ def test_a_plot_has_two_themes_and_two_widths(count):
 
 
 def test_a_figure_that_cannot_be_laid_out_anew_scrolls():
-    figure, axes = plt.subplots(2, 4, figsize=(7.2, 3))
+    figure, _ = plt.subplots(2, 4, figsize=(7.2, 3))
     assert "els-scrolls" in page.figure_html(figure)
 
 

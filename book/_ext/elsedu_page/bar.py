@@ -61,9 +61,9 @@ def badge(checked):
 
 def bar(minutes, checked, colab):
     """HTML of the whole line."""
-    words = [f'<span>{short(minutes["read"])} to read, {short(minutes["study"])} to study</span>']
+    words = [f"<span>{short(minutes['read'])} to read, {short(minutes['study'])} to study</span>"]
     if minutes["exercises"]:
-        words.append(f'<span>{short(minutes["exercises"])} of exercises</span>')
+        words.append(f"<span>{short(minutes['exercises'])} of exercises</span>")
     words.append(badge(checked))
     if colab:
         words.append(f'<a href="{html.escape(colab)}" title="Runs in {short(minutes["run"])}">Open in Colab</a>')

@@ -13,10 +13,16 @@ WIDE = 56  # letters that fit into one line of the column
 _BLOCK = re.compile(r"\\begin\{(aligned|split)\}(.*?)\\end\{\1\}", re.S)
 
 
+# Commands that print nothing of their own.
+_SILENT = re.compile(
+    r"\\(?:big|Big|bigg|Bigg|left|right|tfrac|operatorname|text|mathrm|mathbf|mathcal|mathbb|hat|tilde|bar|,|;|!|:)"
+    r"(?![a-zA-Z])|\\(?:quad|qquad)"
+)
+
+
 def letters(tex):
     """About how many letters wide a formula is."""
-    tex = re.sub(r"\\(?:big|Big|bigg|Bigg|left|right|tfrac|operatorname|text|mathrm|mathbf|mathcal|mathbb|hat|tilde|bar|,|;|!|:)"
-                 r"(?![a-zA-Z])|\\(?:quad|qquad)", "", tex)  # fmt: skip
+    tex = _SILENT.sub("", tex)
     tex = re.sub(r"\\d?frac\{((?:[^{}]|\{[^{}]*\})*)\}\{((?:[^{}]|\{[^{}]*\})*)\}",
                  lambda m: max(m[1], m[2], key=len), tex)  # fmt: skip
     tex = re.sub(r"\\[a-zA-Z]+", "x", tex)
@@ -34,7 +40,10 @@ def joined(body):
         start = line.lstrip()
         both = done[-1].rpartition("\n\n")[2] + start
         # Only a line that goes on with what stands before it: it begins with & and a relation or an operator.
-        goes_on = re.match(r"&\s*(?:\\(?:quad|qquad|,|;)\s*)*(=|\+|-|\\cdot|\\times|\\le|\\ge|\\approx|\\to|\\propto|\\log|\\sum|\\Big|\\big|\\exp|\\int|\(|\[)", start)
+        goes_on = re.match(
+            r"&\s*(?:\\(?:quad|qquad|,|;)\s*)*(=|\+|-|\\cdot|\\times|\\le|\\ge|\\approx|\\to|\\propto|\\log|\\sum|\\Big|\\big|\\exp|\\int|\(|\[)",
+            start,
+        )
         if goes_on and letters(both) <= WIDE:
             done[-1] = done[-1].rstrip() + r" \elsbreak " + start.removeprefix("&").lstrip()
         else:

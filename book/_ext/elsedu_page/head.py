@@ -21,7 +21,9 @@ def address(config):
     """Where the site lives: html_baseurl, else the GitHub pages of the repository."""
     if config.html_baseurl:
         return config.html_baseurl.rstrip("/")
-    owner, _, name = str(config.html_theme_options.get("repository_url", "")).removeprefix("https://github.com/").partition("/")
+    owner, _, name = (
+        str(config.html_theme_options.get("repository_url", "")).removeprefix("https://github.com/").partition("/")
+    )
     return f"https://{owner}.github.io/{name}" if name else ""
 
 
@@ -29,7 +31,10 @@ def tags(title, text, site, pagename):
     """The meta tags of one page."""
     facts = {"og:title": title, "og:description": text, "og:type": "article",
              "og:url": f"{site}/{pagename}.html", "og:image": f"{site}/_static/preview.png"}  # fmt: skip
-    lines = [f'<meta name="description" content="{html.escape(text)}">', '<meta name="twitter:card" content="summary_large_image">']
+    lines = [
+        f'<meta name="description" content="{html.escape(text)}">',
+        '<meta name="twitter:card" content="summary_large_image">',
+    ]
     lines += [f'<meta property="{name}" content="{html.escape(value)}">' for name, value in facts.items()]
     return "\n".join(lines)
 
@@ -38,9 +43,7 @@ def describe(app, pagename, templatename, context, doctree):
     if doctree is None:
         return
     title = app.env.titles[pagename].astext() if pagename in app.env.titles else app.config.html_title
-    context["metatags"] = context.get("metatags", "") + tags(
-        title, description(doctree), address(app.config), pagename
-    )
+    context["metatags"] = context.get("metatags", "") + tags(title, description(doctree), address(app.config), pagename)
 
 
 def setup(app):

@@ -48,6 +48,11 @@ def to_files(html, folder, prefix):
     return _DATA.sub(move, html)
 
 
+def _say(html, alt):
+    """Put the alternative text where `figures.page` left a place for it."""
+    return _UNSAID.sub(lambda match: f'{match[1]}="{alt}"', html)
+
+
 class Pictures(SphinxTransform):
     """Give words to the pictures of each cell, and files to those that `figures.page` drew."""
 
@@ -65,7 +70,7 @@ class Pictures(SphinxTransform):
                 html = raw.astext()
                 if 'class="els-' not in html:
                     continue
-                html = _UNSAID.sub(lambda match: f'{match[1]}="{alt}"', html)
+                html = _say(html, alt)
                 if 'class="els-figure' in html:
                     html = to_files(html, folder, prefix)
                 raw.rawsource = html

@@ -19,7 +19,7 @@ _ROW = re.compile(r"^(digits|mnist16|mnist|fashion_mnist|cifar10|celeba)-(resnet
 
 
 def human(name):
-    """"mnist16-unet-zero" -> "MNIST 16×16, UNet, zero border"; other texts as they are."""
+    """ "mnist16-unet-zero" -> "MNIST 16×16, UNet, zero border"; other texts as they are."""
     if match := _ROW.match(name):
         return ", ".join(_NAMES[part] for part in match.groups())
     return name
