@@ -231,6 +231,7 @@ def test_refresh_keeps_only_what_is_compared(tmp_path):
         ("%%% code a\n| tags: nbval-ignore-output\nplt.show()\n", "without a caption"),
         ("%%% code a\nexplorers.explore(draw, axes)\n", "an explorer"),
         ("%%% md a\n```{note}\nx\n```\n", "::: fences"),
+        ("%%% code a\n| tags: teach hide-input\nx = 1\n", "teaches and is hidden"),
     ],
 )
 def test_broken_rules_are_found(tmp_path, cell, words):
@@ -265,6 +266,7 @@ $$ (eq-x)
 plt.show()
 
 %%% code shown
+| tags: teach
 x = 1
 
 y = 2
@@ -293,12 +295,13 @@ z = 3
 
 
 def test_reading_time_follows_its_rule():
-    """The words outside of drop-downs, one equation, one figure, two lines of code; two stars."""
+    """The words outside of drop-downs, one equation, one figure, two lines of code that teaches; two stars."""
     taken = nb.minutes(nb.build(WATCH.format(words="word " * 97)))
     seconds = (2 * 97 + 3 + 3) * 60 / 200 + 15 + 10 + 2 * 4
     assert taken["main"] == pytest.approx(seconds / 60)
     assert taken["optional"] == pytest.approx(2 * 97 / 200)
     assert taken["exercises"] == 10
+    assert taken["study"] == pytest.approx(((4 * 97 + 3 + 3) * 60 / 90 + 30 + 3 + 25 + 2 * 4) / 60)
 
 
 def test_a_new_address_reaches_every_file(tmp_path, monkeypatch, capsys):
