@@ -67,6 +67,9 @@ def pretended_gpu(monkeypatch, capability=(7, 0)):
         "synchronize": None,
     }.items():
         monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+    if hasattr(torch, "accelerator"):  # a CUDA build would start the driver that is not there
+        for name, value in {"current_accelerator": None, "is_available": False, "device_count": 0}.items():
+            monkeypatch.setattr(torch.accelerator, name, lambda *_, value=value, **__: value)
     return _Mode()
 
 

@@ -107,6 +107,22 @@ def test_no_python_header_is_read():
         assert not re.search(r"Python\.h|pyconfig", done.stdout)
 
 
+def test_several_processes_compile_it_once(elsewhere, shell_compiler, tmp_path):
+    """Three that need it at the same moment: one compiles, the others wait and load what it made."""
+    real = a_compiler()
+    count = shell_compiler(f'exec {" ".join(real.command)} "$@"')
+    lines = ("import sys\nfrom pathlib import Path\nfrom elsedu.posterior.native import build, library\n"
+             f"build.HERE = Path({str(elsewhere)!r})\nbuild.COMMON = ('-O0', *build.COMMON[1:])\n"
+             "print(library.load().path)\n")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CXX": str(tmp_path / "bin/c++"), "PATH": "/usr/bin:/bin"}
+    started = [subprocess.Popen([sys.executable, "-c", lines], stdout=subprocess.PIPE, text=True, env=environment)
+               for _ in range(3)]
+    said = {process.communicate(timeout=300)[0].strip() for process in started}
+    assert said == {str(elsewhere / build.library_name())}
+    variants = 3 if build.machine() == "x86_64" else 1
+    assert count() == (variants - 1) + 1 + (variants + 1) + 1  # flags looked at, files compiled, linked
+
+
 def test_an_installation_keeps_it_in_the_cache(elsewhere):
     a_compiler()
     (elsewhere.parents[2] / "pyproject.toml").unlink()
@@ -207,7 +223,7 @@ def test_no_folder_that_can_be_written(elsewhere, monkeypatch):
     """Read-only folders stop a user, but not root: here a file stands where each folder should be."""
     a_compiler()
     monkeypatch.setenv("ELSEDU_CACHE", str(elsewhere / "shift.hpp"))
-    monkeypatch.setattr(library, "FileLock", lambda path, timeout: (_ for _ in ()).throw(PermissionError("read-only")))
+    monkeypatch.setattr(library, "one_writer", lambda *_: (_ for _ in ()).throw(PermissionError("read-only")))
     with pytest.raises(BuildError, match=r"no folder to keep it in .* set ELSEDU_CACHE"):
         library.load()
 

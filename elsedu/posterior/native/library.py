@@ -15,8 +15,7 @@ import threading
 import time
 from pathlib import Path
 
-from filelock import FileLock
-
+from elsedu._common.lock import one_writer
 from elsedu.posterior.native import build
 
 INTERFACE_VERSION = 1  # interface_version in interface.cpp
@@ -185,8 +184,7 @@ def _build(name, compiler):
         folders.reverse()  # an installation, which stays as pip made it if possible
     for folder in folders:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder / ".engine.lock", timeout=build.SECONDS):
+            with _one_builder(folder):
                 if not _loads(folder / name):  # another process may have built it meanwhile
                     if os.environ.get("ELSEDU_PROGRESS") != "0":
                         print(f"elsedu: compiling its C++ engine with {compiler.name}, once ...", file=sys.stderr,
@@ -197,6 +195,22 @@ def _build(name, compiler):
         except OSError as error:
             problem = error
     raise build.BuildError(f"no folder to keep it in ({problem}); set ELSEDU_CACHE to one that can be written")
+
+
+@contextlib.contextmanager
+def _one_builder(folder):
+    """`one_writer`, waiting for the process that is compiling; OSError if the folder cannot be written."""
+    end = time.monotonic() + build.SECONDS
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(one_writer(folder, "engine"))
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+        yield
 
 
 def _loads(path):
