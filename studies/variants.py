@@ -1,8 +1,8 @@
 """One network, the same noises, and the machine run in several ways: what do the choices decide?
 
-    python -m studies.variants rules NAME [--noises 40] [FOLDER]
-    python -m studies.variants shifts NAME [--noises 20] [FOLDER]
-    python -m studies.variants conventions NAME [--noises 50] [FOLDER]
+    python -m studies.variants rules NAME [FOLDER] [--noises 40]
+    python -m studies.variants shifts NAME [FOLDER] [--noises 20]
+    python -m studies.variants conventions NAME [FOLDER] [--noises 50]
 
 rules         windows fitted to the network step by step, found by denoising, by counting patches ("patches") and by
               the budget of information ("budget", `studies.denoisers`), and the fitted ones with 10 and with 40 steps

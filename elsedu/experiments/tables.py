@@ -180,7 +180,8 @@ def plain(table, columns=None, intervals=True):
 STUDIES = {
     "windows-budget": "denoisers budget", "kappa-": "calibration kappa {}", "windows-": "calibration windows {}",
     "denoisers-": "denoisers {}", "halves-": "denoisers halves",
-    "attention-": "attention {}", "published-": "calibration published {}",
+    "attention-": "attention {}", "published-": "calibration published {}", "rules-": "variants rules {}",
+    "shifts-": "variants shifts {}", "conventions-": "variants conventions {}",
 }
 
 
