@@ -146,6 +146,17 @@ def _checked(axes) -> Mapping:
     return axes
 
 
+def _from_noise(axes):
+    """The axes with every list of times turned so that it runs from noise to image, as everywhere in the book."""
+    turned = {}
+    for name, values in _checked(axes).items():
+        values = list(values)
+        numbers = all(isinstance(value, int | float) for value in values)
+        falls = not numbers or not name.startswith("time") or values != sorted(values)
+        turned[name] = values if falls else values[::-1]
+    return turned
+
+
 def _png(image: Image.Image, colors: int, night: Image.Image | None = None) -> bytes | tuple[bytes, bytes]:
     """A small PNG with a palette of at most so many colours, the same bytes for the same picture.
 
@@ -221,7 +232,8 @@ def explore(
     draw : callable
         ``draw(fig, *values)`` draws on a new matplotlib Figure; values in the order of the axes.
     axes : dict
-        {name: list of numbers or strings}, one to three.
+        {name: list of numbers or strings}, one to three. Lists of words become buttons, lists of numbers sliders;
+        an axis called "time ..." is shown from noise to image.
     alt : str
         What the figure shows, for readers who cannot see it.
     figsize : (float, float)
@@ -243,8 +255,8 @@ def explore(
     ValueError
         If the axes are not one to three lists, or the result is larger than its budget.
     """
-    frames = []
-    for values in itertools.product(*_checked(axes).values()):
+    frames, axes = [], _from_noise(axes)
+    for values in itertools.product(*axes.values()):
         fig = plt.figure(figsize=figsize)
         try:
             draw(fig, *values)
@@ -296,8 +308,8 @@ def explore_images(
     Explorer
         Shown by Jupyter as HTML.
     """
-    frames = []
-    for values in itertools.product(*_checked(axes).values()):
+    frames, axes = [], _from_noise(axes)
+    for values in itertools.product(*axes.values()):
         images = to_pixels(pictures(*values))
         grounds = [(255, 255, 255), tuple(bytes.fromhex(GROUND[1:]))]
         light, night = (Image.fromarray(lay_out(images, columns, gap, ground)) for ground in grounds)

@@ -45,7 +45,7 @@ def joined(body):
             start,
         )
         if goes_on and letters(both) <= WIDE:
-            done[-1] = done[-1].rstrip() + r" \elsbreak " + start.removeprefix("&").lstrip()
+            done[-1] = done[-1].rstrip() + r" \elsbreak " + re.sub(r"^&\s*(?:\\(?:quad|qquad|,|;)\s*)*", "", start)
         else:
             done.append(line)
     return r"\\".join(done)

@@ -46,6 +46,8 @@ def _alone(node):
 def shorten(app, doctree, docname):
     """Name chapters by their numbers in the links of one page."""
     env = app.env
+    if docname == env.config.root_doc:
+        return  # the front page lists the chapters by their names
     chapters = {}
     for page, numbers in env.toc_secnumbers.items():
         if number := numbers.get(""):

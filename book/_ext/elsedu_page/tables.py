@@ -1,7 +1,7 @@
 """Evidence that a cell prints in columns becomes a table on the page (tag ``columns``).
 
-The notebook keeps its plain text, which nbval compares. A column is a run of characters that is blank in no line;
-gaps of one character do not part columns, unless a number stands on either side of them in every line.
+The notebook keeps its plain text, which nbval compares. Columns are parted where every line has a gap: two blanks or
+more, or one blank before a number.
 """
 
 import re
@@ -15,6 +15,7 @@ _NAMES = {
     "cifar10": "CIFAR-10", "celeba": "CelebA", "resnet": "ResNet", "unet": "UNet", "zero": "zero border",
     "circular": "torus", "attention": "attention",
 }  # fmt: skip
+_NUMBER = re.compile(r"^[-+]?\.?\d[\d.,%]*\*?$")
 _ROW = re.compile(r"^(digits|mnist16|mnist|fashion_mnist|cifar10|celeba)-(resnet|unet)-(zero|circular|attention)$")
 
 
@@ -26,27 +27,40 @@ def human(name):
 
 
 def columns(lines):
-    """Cut lines of text at the places that are blank in all of them (two blanks, or one beside the line's end)."""
-    width = max(map(len, lines))
+    """Cut lines of text at the places where every one of them has a gap (`_gap`)."""
+    width = max(map(len, lines)) + 2
     padded = [line.ljust(width) for line in lines]
-    blank = [all(line[k] == " " for line in padded) for k in range(width)] + [True, True]
-    cuts, start, k = [], None, 0
-    while k < width + 1:
-        if not blank[k] and start is None:
+    cut = [all(_gap(line, k) for line in padded) and any(_wide(line, k) for line in padded) for k in range(width)]
+    spans, start = [], None
+    for k, here in enumerate(cut):
+        if not here and start is None:
             start = k
-        elif start is not None and blank[k] and (blank[k + 1] or k >= width or _numbers(padded, k)):
-            cuts.append((start, k))
+        elif here and start is not None:
+            spans.append((start, k))
             start = None
-        k += 1
-    return [[line[a:b].strip() for a, b in cuts] for line in padded]
+    spans += [(start, width)] if start is not None else []
+    return [[line[a:b].strip() for a, b in spans] for line in padded]
 
 
-def _numbers(lines, k):
-    """Whether the words on both sides of a gap are numbers in every line but the first."""
-    body = lines[1:] or lines
-    left = [line[:k].split()[-1:] for line in body]
-    right = [line[k:].split()[:1] for line in body]
-    return all(word and re.match(r"^[-+]?\.?\d[\d.,%]*\*?$", word[0]) for word in [*left, *right])
+def _wide(line, k):
+    """Whether a place lies among two blanks or more, between words or before the first."""
+    return line[k] == " " and bool(line[k:].strip()) and " " in (line[k - 1 : k] or " ", line[k + 1])
+
+
+def _gap(line, k):
+    """Whether a place parts two columns: among several blanks, or one blank before a number, after a number or name."""
+    if line[k] != " ":
+        return False
+    left, right = line[:k].split(), line[k:].split()
+    if not left or not right or line[k - 1] == " " or line[k + 1] == " ":
+        return True
+    return bool(_NUMBER.match(right[0]) and (len(left) == 1 or _NUMBER.match(left[-1])))
+
+
+def _begins(lines, k):
+    """Whether a line is the head of a group: it begins at the edge, as the first one does, and others are indented."""
+    indented = [line.startswith("   ") for line in lines]
+    return not indented[0] and not indented[k] and any(indented)
 
 
 def _table(lines):
@@ -60,7 +74,9 @@ def _table(lines):
         for cell in cells:
             entry, paragraph = nodes.entry(), nodes.paragraph()
             starred = re.match(r"^([-+\d.]+)\*$", cell)
-            paragraph += nodes.strong(text=starred[1]) if starred else nodes.Text(human(cell))
+            # Bold: an interval without zero; and the heads of further groups of rows.
+            bold = starred or (k and _begins(lines, k))
+            paragraph += nodes.strong(text=starred[1] if starred else human(cell)) if bold else nodes.Text(human(cell))
             entry += paragraph
             row += entry
         (body if k else head).append(row)
