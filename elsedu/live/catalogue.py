@@ -18,8 +18,6 @@ from elsedu.data import ImageSet
 
 from .payload import class_names
 
-NETWORK_STEPS = 20  # entries of a default list of windows
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -30,12 +28,14 @@ class Entry:
         make: loads the images.
         network: the shipped network that was trained on such images, or None. Its calibrated windows are offered first.
         windows: the windows offered where no network is; smallest noise first.
+        classes: names of the labels where they are more than digits.
     """
 
     title: str
     make: Callable[[], ImageSet]
     network: str | None = None
     windows: tuple[int, ...] = (3, 3, 3, 3, 5, 5, 5, 5, 7, 7, 7, 7, 9, 9, 9, 9, 11, 11, 11, 11)
+    classes: tuple[str, ...] | None = None
 
 
 def _mnist16(every: int) -> ImageSet:
@@ -61,7 +61,16 @@ ENTRIES: dict[str, Entry] = {
     "mnist16-100": Entry("100 MNIST digits, 16 × 16", lambda: _mnist16(50), "mnist16-resnet-zero"),
     "digits": Entry("1,797 digits, 8 × 8", lambda: elsedu.load("digits"), "digits-resnet-zero"),
     "faces25": Entry("100 faces, 25 × 25", lambda: elsedu.load("faces25")),
-    "photos32": Entry("520 pieces of two photographs, 32 × 32", lambda: elsedu.load("photos32")),
+    "photos32": Entry(
+        "520 pieces of two photographs, 32 × 32",
+        lambda: elsedu.load("photos32"),
+        classes=("temple in China", "flower"),
+    ),
+    "photos32-100": Entry(
+        "100 pieces of two photographs, 32 × 32",
+        lambda: elsedu.load("photos32").take(torch.arange(2, 520, 5)[:100]),
+        classes=("temple in China", "flower"),
+    ),
     "two-images": Entry("two images, black and white", lambda: elsedu.load("two-images", size=16), windows=(3,) * 20),
     "trousers": Entry("55 pairs of trousers, 9 × 20", trousers, windows=(7,) * 20),
 }
@@ -116,4 +125,5 @@ def describe(data: ImageSet, title: str, network: str | None = None, windows=Non
 def information(name: str) -> dict:
     """`describe` for a set of the catalogue."""
     entry = ENTRIES[name]
-    return describe(load(name), entry.title, entry.network, None if entry.network else entry.windows)
+    information = describe(load(name), entry.title, entry.network, None if entry.network else entry.windows)
+    return information | ({"classes": list(entry.classes)} if entry.classes else {})

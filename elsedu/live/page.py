@@ -105,7 +105,8 @@ s.src=(d.documentElement.dataset.content_root||"")+"FOLDERelsedu-live.js";d.head
 
 def data_script(name: str) -> str:
     """The script that brings an image set of the catalogue."""
-    return script(f"data/{name}", image_payload(catalogue.load(name), name, catalogue.ENTRIES[name].title))
+    classes = {"classes": catalogue.information(name)["classes"]}
+    return script(f"data/{name}", image_payload(catalogue.load(name), name, catalogue.ENTRIES[name].title) | classes)
 
 
 def network_script(name: str) -> str:
