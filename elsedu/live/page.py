@@ -116,11 +116,12 @@ def network_script(name: str) -> str:
     return script(f"networks/{name}", network_payload(network(name)))
 
 
-def write_scripts(folder: Path) -> list[Path]:
+def write_scripts(folder: Path, sets: Iterable[str] | None = None) -> list[Path]:
     """Write what the book's pages fetch: the component, the engine, the catalogue's image sets and their networks.
 
     Args:
         folder: usually `_build/html/_static/live`; made if missing.
+        sets: names of the image sets that are needed, with their networks; default all.
 
     Returns:
         The files written.
@@ -128,7 +129,8 @@ def write_scripts(folder: Path) -> list[Path]:
     files = {}
     for name in ("elsedu-live.js", "engine.js"):
         files[name] = (DIST / name).read_text(encoding="utf-8")
-    for name, entry in catalogue.ENTRIES.items():
+    for name in catalogue.ENTRIES if sets is None else sets:
+        entry = catalogue.ENTRIES[name]
         files[f"data/{name}.js"] = data_script(name)
         if entry.network:
             files[f"networks/{entry.network}.js"] = network_script(entry.network)
