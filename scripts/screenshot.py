@@ -32,6 +32,9 @@ def main():
                 page = context.new_page()
                 for name in args.pages:
                     page.goto(f"{address}/{name}.html", wait_until="networkidle")
+                    # Pictures below the fold wait for the reader, who is not coming.
+                    page.evaluate("for (const e of document.images) e.loading = 'eager'")
+                    page.wait_for_load_state("networkidle")
                     file = args.out / f"{name.replace('/', '-')}-{width}-{theme}.png"
                     page.screenshot(path=str(file), full_page=args.height is None)
                     print(file)

@@ -7,7 +7,7 @@ live on a page and one that is shown twice works twice.
 
 PAGE = """<div class="elsx" data-elsx="$uid" style="max-width:${width}px">
 <style>
-.elsx{--elsx-accent:var(--pst-color-primary,#b8430a);margin:.2rem auto;font-size:.92rem;text-align:left}
+.elsx{--elsx-accent:var(--pst-color-primary,#b8430a);margin:.2rem 0;font-size:.92rem;text-align:left}
 .elsx-frame{overflow-x:auto}
 .elsx img{display:block;width:100%;height:auto;border-radius:4px}
 .elsx .elsx-pixelated{image-rendering:pixelated}
