@@ -137,8 +137,18 @@ def test_columns_become_a_table():
              "mnist16-unet-attention          0.69      -0.60*"]  # fmt: skip
     assert tables.columns(lines) == [["", "own variance", "fixed map"], ["digits-resnet-zero", "0.72", "0.58"],
                                      ["mnist16-unet-attention", "0.69", "-0.60*"]]  # fmt: skip
-    assert tables.human("mnist16-unet-attention") == "MNIST 16×16, UNet, attention"
-    assert tables.human("ELS") == "ELS"
+
+
+def test_groups_of_rows_keep_their_heads(document):
+    head = "{:<22}  r  P at t = .1 .3\n"
+    text = head.format("digits-resnet-zero") + f"{'one':>18}  0.96  3  5\n{'three':>18}  0.95  3 15\n"
+    text += head.format("digits-unet-zero") + f"{'two':>18}  0.91  3  7"
+    document += cell("x", stream(text), tags=["columns"])
+    apply(tables.Columns, document)
+    (table,) = document.findall(nodes.table)
+    rows = [[e.astext() for e in row] for row in table.findall(nodes.row)]
+    assert rows[0] == ["digits 8×8, ResNet, zero border", "r", "P at t = .1 .3"] and rows[1] == ["one", "0.96", "3  5"]
+    assert next(s.astext() for s in table.findall(nodes.strong)) == "digits 8×8, UNet, zero border"
 
 
 def test_a_tagged_cell_shows_tables_and_notes(document):

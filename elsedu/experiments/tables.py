@@ -136,10 +136,38 @@ def markdown(table, columns=None, intervals=True):
     return "\n".join("| " + " | ".join(line) + " |" for line in (heads, ["---"] * len(heads), *lines)) + "\n"
 
 
+# How a reader calls the parts of a row's name.
+_DATA = {"digits": "digits 8×8", "mnist16": "MNIST 16×16", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST",
+         "cifar10": "CIFAR-10", "celeba": "CelebA"}
+_NETWORK = {"resnet": "ResNet", "unet": "UNet"}
+_BORDER = {"zero": "zero border", "circular": "torus", "attention": "attention"}
+
+
+def called(name):
+    """How a reader calls an experiment: "mnist16-unet-zero" is "MNIST 16×16, UNet, zero border".
+
+    Blanks before the name stay; a text that is no experiment's name comes back as it is.
+    """
+    bare = name.strip("\u00a0 ")
+    data, _, rest = bare.partition("-")
+    network, _, border = rest.partition("-")
+    if data not in _DATA or network not in _NETWORK or border not in _BORDER:
+        return name
+    return name.replace(bare, f"{_DATA[data]}, {_NETWORK[network]}, {_BORDER[border]}")
+
+
 def html(table, columns=None, intervals=True):
-    """The table in HTML, for a notebook's output; columns and intervals as in `cells`. Wide tables scroll."""
+    """The table in HTML, for a notebook's output: experiments by the names that readers use.
+
+    columns and intervals as in `cells`, but by default without the machine that ran it, ES, and ELS on a torus,
+    which few readers look for. Wide tables scroll.
+    """
+    if columns is None:
+        always = ("els", "ls", "is", "above_is")
+        shown = [c for c in (*COLUMNS, "above_is") if c in always or any(row.get(c) for row in table)]
+        columns = [c for c in shown if c not in ("es", "els_circular")]
     heads, lines = cells(table, columns, intervals)
-    return grid(heads, lines)
+    return grid(heads, [[called(line[0]), *line[1:]] for line in lines])
 
 
 def grid(heads, lines):

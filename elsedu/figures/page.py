@@ -9,6 +9,7 @@ is built; elsewhere a figure is an ordinary picture).
 import base64
 import html
 import io
+import math
 import re
 
 import matplotlib.pyplot as plt
@@ -67,7 +68,8 @@ def grid_html(rows, labels, titles, block: int, tile: int, smooth: bool = False,
         A ``div`` of class ``els-grid``.
     """
     columns = max(map(len, rows))
-    chunk = columns if columns <= 5 else chunk
+    # Blocks of about the same size: six columns stand in threes, not in four and two.
+    chunk = columns if columns <= 5 else math.ceil(columns / math.ceil(columns / chunk))
     cells = []
     for first in range(0, columns, chunk):
         for r, (row, label, heads) in enumerate(zip(rows, labels, titles)):
@@ -151,7 +153,13 @@ def _pictures(figure):
     pictures["wide"]["light"] = _png(figure)
     with dark(figure):
         pictures["wide"]["dark"] = _png(figure)
-    if figure.get_figwidth() > 4.2 and _narrow(figure):
+    if narrow := getattr(figure, "elsedu_narrow", None):
+        small = narrow()
+        pictures["narrow"]["light"] = _png(small)
+        with dark(small):
+            pictures["narrow"]["dark"] = _png(small)
+        plt.close(small)
+    elif figure.get_figwidth() > 4.2 and _narrow(figure):
         pictures["narrow"]["light"] = _png(figure)
         with dark(figure):
             pictures["narrow"]["dark"] = _png(figure)

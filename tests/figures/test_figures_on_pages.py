@@ -98,8 +98,8 @@ def test_a_grid_becomes_html_with_labels_that_are_text():
     assert r"\(t = 1\)" in text and "noise" in text and "$" not in text
     assert re.findall(r'class="els-head">(\w)<', text) == list("abcdef")
     assert 'role="img" aria-label="figure"' in text, "one text for the whole grid; its tiles are silent"
-    # Four columns side by side on a telephone, then the other two, labelled again.
-    assert text.count("els-break") == 1 and text.count("els-again") == 2
+    # Three columns side by side on a telephone, then the other three, labelled again.
+    assert text.count("els-break") == 1 and text.count("els-again") == 2 and "--chunk:3" in text
 
 
 def test_a_grid_that_was_drawn_upon_is_a_picture():
@@ -138,6 +138,13 @@ def test_a_plot_has_two_themes_and_two_widths(count):
 def test_a_figure_that_cannot_be_laid_out_anew_scrolls():
     figure, _ = plt.subplots(2, 4, figsize=(7.2, 3))
     assert "els-scrolls" in page.figure_html(figure)
+
+
+def test_provenance_has_a_drawing_of_its_own_for_telephones():
+    source = torch.zeros(4, 5, 3, dtype=torch.long)
+    text = page.figure_html(figures.provenance(torch.zeros(1, 4, 5), source, torch.zeros(3, 1, 4, 5), top=3))
+    widths = [int(w) for w in re.findall(r'width="(\d+)"', text)]
+    assert widths[0] <= 358 < 650 < widths[1] and "els-scrolls" not in text
 
 
 def test_signed_images_are_black_at_zero():

@@ -1,8 +1,8 @@
 """Code cells on the site: which code stands open, which output is for the notebook only, and what was checked.
 
 A cell tagged ``teach`` shows its code, and so does every solution (it lies in a drop-down of its own); all other code
-waits behind the page's switch. Of the outputs go: the device line, the messages of exercises and of live sliders,
-and the lines that say ``True``, which the page gathers in one list (`bar` shows it).
+waits behind the page's switch. Of the outputs go: all of a cell tagged ``quiet``, the device line, the messages of
+exercises and of live sliders, and the lines that say ``True``, which the page gathers in one list (`bar` shows it).
 """
 
 import re
@@ -104,8 +104,9 @@ class Cells(SphinxTransform):
             tags = cell["cell_metadata"].get("tags", [])
             cell.attributes.pop("hide_mode", None)
             checked += _tidy_outputs(cell)
-            if "live" in tags:
-                # The explorer above does on the page what a live cell does in the notebook.
+            if {"live", "quiet"} & set(tags):
+                # The explorer above does on the page what a live cell does in the notebook; and what a quiet cell
+                # prints is for those who run it.
                 for output in [n for n in cell.children if n.get("nb_element") == "cell_code_output"]:
                     cell.remove(output)
             for part in list(cell.children):

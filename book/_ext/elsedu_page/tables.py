@@ -9,21 +9,10 @@ import re
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
 
+from elsedu.experiments.tables import called
+
 TAG = "columns"
-_NAMES = {
-    "digits": "digits 8×8", "mnist16": "MNIST 16×16", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST",
-    "cifar10": "CIFAR-10", "celeba": "CelebA", "resnet": "ResNet", "unet": "UNet", "zero": "zero border",
-    "circular": "torus", "attention": "attention",
-}  # fmt: skip
 _NUMBER = re.compile(r"^[-+]?\.?\d[\d.,%]*\*?$")
-_ROW = re.compile(r"^(digits|mnist16|mnist|fashion_mnist|cifar10|celeba)-(resnet|unet)-(zero|circular|attention)$")
-
-
-def human(name):
-    """ "mnist16-unet-zero" -> "MNIST 16×16, UNet, zero border"; other texts as they are."""
-    if match := _ROW.match(name):
-        return ", ".join(_NAMES[part] for part in match.groups())
-    return name
 
 
 def columns(lines):
@@ -76,7 +65,8 @@ def _table(lines):
             starred = re.match(r"^([-+\d.]+)\*$", cell)
             # Bold: an interval without zero; and the heads of further groups of rows.
             bold = starred or (k and _begins(lines, k))
-            paragraph += nodes.strong(text=starred[1] if starred else human(cell)) if bold else nodes.Text(human(cell))
+            text = starred[1] if starred else called(cell)
+            paragraph += nodes.strong(text=text) if bold else nodes.Text(text)
             entry += paragraph
             row += entry
         (body if k else head).append(row)
