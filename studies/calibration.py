@@ -4,7 +4,7 @@
     python -m studies.calibration windows mnist16-resnet-zero
     python -m studies.calibration published cifar10-resnet-zero.full-e8-w48
 
-kappa     how many effective patches must a window keep, for windows found without a network ("evidence")
+kappa     how many effective patches must a window keep, for windows found without a network ("patches")
           to be closest to those found along a network's own reverse process? Asked of the digits only.
 windows   do the ways of calibrating, rules, criteria and numbers of steps predict a network differently well?
 published do the windows that the paper released for its own network predict ours of the same kind?
@@ -46,12 +46,12 @@ def kappa_study(network, data, windows, target, kappas=KAPPAS, samples=10, progr
     """{"kappa", "loss", "distance", "windows": lists over kappas, "best": the kappa with the smallest loss}.
 
     target: the trajectory calibration. loss: by how much the network's score is less similar to the machine's
-    under the evidence windows than under the best ones, averaged over time (from the target's table of
+    under those windows than under the best ones, averaged over time (from the target's table of
     mean similarities). distance: mean distance of the windows to the target's, in candidates; it counts
     the noisiest times in full, where all large windows give nearly the same score.
     """
     candidates, quality = target.info["candidates"], np.array(target.info["quality"])
-    found = [calibrate(network, "els", data, "evidence", windows=windows, kappa=kappa, samples=samples,
+    found = [calibrate(network, "els", data, "patches", windows=windows, kappa=kappa, samples=samples,
                        progress=progress) for kappa in kappas]
     chosen = [[row[candidates.index(w)] for row, w in zip(quality, scales.windows)] for scales in found]
     loss = [float(np.mean(quality.max(1) - values)) for values in chosen]
@@ -72,7 +72,7 @@ def variants(network, data, windows, samples=10, folds=5, progress=None):
             for monotone in (False, True):
                 name = f"trajectory {criterion} {rule}{' monotone' if monotone else ''}"
                 found[name] = ScaleSchedule(choose(table, windows, rule, monotone), network.schedule)
-    for method in ("denoising", "evidence"):
+    for method in ("denoising", "patches"):
         found[method] = calibrate(network, "els", data, method, windows=windows, progress=progress)
     return found
 

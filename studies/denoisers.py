@@ -51,7 +51,8 @@ TUNED = {"smoothed": (SmoothedScore, (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4)),
 SIDES = (1, 3, 5, 7, 9, 11, 13, 15)
 STORED = ("els", "ls", "is", "wiener", "ceiling")
 SIZES = (100, 300, 1000, 2500)
-BUDGET = ("digits-resnet-zero", "digits-resnet-circular", "mnist16-resnet-zero", "mnist16-unet-zero")
+BUDGET = ("digits-resnet-zero", "digits-resnet-circular", "mnist16-resnet-zero", "mnist16-resnet-circular",
+          "mnist16-unet-zero", "mnist16-unet-attention")
 
 
 def _note(line):

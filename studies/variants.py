@@ -1,6 +1,6 @@
 """One network, the same noises, and the machine run in several ways: what do the choices decide?
 
-    python -m studies.variants rules NAME [FOLDER] [--noises 40]
+    python -m studies.variants rules NAME [FOLDER] [--noises 40] [--only budget]
     python -m studies.variants shifts NAME [FOLDER] [--noises 20]
     python -m studies.variants conventions NAME [FOLDER] [--noises 50]
 
@@ -69,7 +69,7 @@ def draw(machine, noise, steps=20, label=None, skip=0):
 
 
 def judge(network, data, variants, stream, index, network_steps=NETWORK_STEPS, note=print):
-    """{"variants", "per_seed", "agreement", "margin"} of {name: {"windows", "steps", "skip", "dictionary"}}.
+    """{"variants", "per_seed", "alike", "margin"} of {name: {"windows", "steps", "skip", "dictionary"}}.
 
     Args:
         network: the network to be predicted.
@@ -106,15 +106,18 @@ def judge(network, data, variants, stream, index, network_steps=NETWORK_STEPS, n
         note(f"{name}: " + ", ".join(f"{c} steps {statistics.median(block['per_seed'][c][name])['median']:.3f}"
                                      for c in targets))
     first = next(iter(variants))
-    block["agreement"] = {c: {n: statistics.median(r) for n, r in found.items()}
+    block["alike"] = {c: {n: statistics.median(r) for n, r in found.items()}
                           for c, found in block["per_seed"].items()}
     block["margin"] = {c: {n: statistics.paired(r, found[first]) for n, r in found.items() if n != first}
                        for c, found in block["per_seed"].items()}
     return block
 
 
-def rules(name, network, data, noises):
-    """Windows of every rule, and the fitted ones with fewer and more steps (measured, provenance)."""
+def rules(name, network, data, noises, only=None):
+    """Windows of every rule, and the fitted ones with fewer and more steps (measured, provenance).
+
+    only: names of the variants to keep beside "fitted"; None for all.
+    """
     from studies.denoisers import budget_windows
 
     known = records.read_json(SHIPPED / "results" / f"windows-{name}.json")["measured"]
@@ -124,9 +127,11 @@ def rules(name, network, data, noises):
 
     sides = range(3, min(data.shape[1:]) + 1, 2)
     budget = budget_windows(data, sides, border=border_of(network), schedule=network.schedule)
-    variants = {"fitted": found(FITTED), "denoising": found("denoising"), "patches": found("evidence"),
+    variants = {"fitted": found(FITTED), "denoising": found("denoising"), "patches": found("patches"),
                 "budget": {"windows": budget}, "10 steps": found(FITTED) | {"steps": 10},
                 "40 steps": found(FITTED) | {"steps": 40}}
+    if only is not None:
+        variants = {key: variants[key] for key in ("fitted", *only)}
     index = list(range(1000, 1000 + noises))
     return judge(network, data, variants, "calibration", index), {"stream": "calibration", "index": index}
 
@@ -137,7 +142,7 @@ def shifts(name, network, data, noises):
     variants = {f"shift {k}": {"windows": shifted(fitted, k)} for k in sorted(SHIFTS, key=abs)}
     index = list(range(1000, 1000 + noises))
     chosen = judge(network, data, variants, "calibration", index)
-    best = max(variants, key=lambda variant: chosen["agreement"]["150"][variant]["median"])
+    best = max(variants, key=lambda variant: chosen["alike"]["150"][variant]["median"])
     wanted = {key: variants[key] for key in dict.fromkeys(("shift 0", "shift 1", best))}
     tested = judge(network, data, wanted, "test", list(range(2 * noises)))
     return ({"chosen": best, "calibration": chosen, "test": tested},
@@ -169,13 +174,15 @@ def main(arguments=None):
     parser.add_argument("name")
     parser.add_argument("folder", nargs="?", type=Path, default=Path("reproduced"))
     parser.add_argument("--noises", type=int, default=40)
+    parser.add_argument("--only", help="of the variants of `rules`: fitted and these, parted by commas")
     options = parser.parse_args(arguments)
     if options.noises < 2:
         parser.error(f"--noises must be at least 2, got {options.noises}")
     records.check_writable(options.folder)
     network, data = networks.network(options.name), from_stem(options.name).recipe.load_data()
     start = time.perf_counter()
-    measured, index = STUDIES[options.study](options.name, network, data, options.noises)
+    more = {"only": options.only.split(",")} if options.only else {}
+    measured, index = STUDIES[options.study](options.name, network, data, options.noises, **more)
     provenance = {"network": {"name": options.name, "weights_hash": records.weights_hash(network)},
                   "data": {"name": data.name, "hash": data.hash, "images": len(data)}, "seeds": index,
                   "steps": {"network": list(NETWORK_STEPS)}, "versions": records.versions(),

@@ -10,10 +10,10 @@ from typer import Argument, Option
 
 def calibrate(
     network: Annotated[
-        str | None, Argument(help="A shipped network, or a .safetensors file; none for denoising, evidence.")
+        str | None, Argument(help="A shipped network, or a .safetensors file; none for denoising, patches.")
     ] = None,
     machine: Annotated[str, Option(help="els or ls.")] = "els",
-    method: Annotated[str, Option(help="trajectory, denoising or evidence.")] = "trajectory",
+    method: Annotated[str, Option(help="trajectory, denoising or patches.")] = "trajectory",
     data: Annotated[str | None, Option(help="Image set. Default: the one the network was trained on.")] = None,
     size: Annotated[int | None, Option(help="Resize the images to SIZE x SIZE.")] = None,
     limit: Annotated[int | None, Option(help="Use this many training images.")] = None,

@@ -8,7 +8,7 @@ stream        used for
 test          the images of a comparison, k = 0 ... 99
 calibration   the reverse processes along which windows are chosen
 denoising     noise on held-out images
-evidence      the machine's own reverse process when windows are chosen without a network
+evidence      the machine's own reverse process when windows are chosen by counting patches
 jacobian      the reverse processes along which heat maps are averaged
 """
 

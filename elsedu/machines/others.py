@@ -176,7 +176,7 @@ class EdgeScore(_FromImages):
     kappa: how many effective patches a window must keep. windows: the candidates. machine: "ls" (patches from
     the same place, quick) or "els" (from all places). Built on the idea of Hunt, Kamb and Ganguli (2026) that
     good generation runs along the edge of memorisation, where the information in what a pixel sees equals the
-    logarithm of the number of patches. `elsedu.calibrate(method="evidence")` makes one choice a time step; this
+    logarithm of the number of patches. `elsedu.calibrate(method="patches")` makes one choice a time step; this
     makes one a pixel. The rule is ours, the principle theirs.
     """
 

@@ -21,7 +21,7 @@ from elsedu.scales.rules import RULES, best, cheapest, choose, costs
 
 __all__ = ["KAPPA", "METHODS", "RULES", "best", "calibrate", "candidate_windows", "cheapest", "choose", "costs"]
 
-METHODS = ("trajectory", "denoising", "evidence")
+METHODS = ("trajectory", "denoising", "patches")
 CRITERIA = ("cosine", "squared_error")
 
 
@@ -32,31 +32,31 @@ def calibrate(network, machine, data, method="trajectory", *, windows=None, step
     Parameters
     ----------
     network : the denoiser to look like (a network, or a machine in a test); None for "denoising" and
-        "evidence", which need none
+        "patches", which need none
     machine : "els" or "ls", or a machine whose border, dictionary, backend and schedule are used (its own
         window is ignored). A name takes the network's padding as border, "zero" without a network, and
         the network's noise schedule.
     data : ImageSet the machine is built on
-    method : "trajectory" (the paper's), "denoising" or "evidence"
+    method : "trajectory" (the paper's), "denoising" or "patches"
     windows : candidate sides (default: `candidate_windows`)
     steps : DDIM steps, and entries of the schedule
     samples : how many reverse processes (default 10), or held-out images for "denoising" (default 50); or
         a sequence of integers. They come from streams of seeds of their own (`elsedu.seeds`), never from
         the test's.
     rule : "median" over the samples of the best window, or the best "mean" over the samples (default:
-        median for "trajectory", mean for "denoising"; "evidence" has no choice)
+        median for "trajectory", mean for "denoising"; "patches" has no choice)
     criterion : "cosine" of the scores or their "squared_error" ("denoising" always takes the error)
     monotone : whether P(t) must not fall as t rises
     label : None, a class, or one a sample; a class-conditional network without a label cycles through its
         classes; "denoising" of a class-conditional network uses each image's own class
     folds : for "denoising", into how many parts the images are cut
-    kappa : for "evidence", how many effective patches a window must keep
+    kappa : for "patches", how many effective patches a window must keep
 
     Returns
     -------
     ScaleSchedule
         Its `info` says how it was made, and holds the windows each sample would have chosen (`choices`,
-        S x n) and the mean quality of each window (`quality`, n x W; for "evidence" the median log effective
+        S x n) and the mean quality of each window (`quality`, n x W; for "patches" the median log effective
         patches).
 
     Raises
@@ -73,7 +73,7 @@ def calibrate(network, machine, data, method="trajectory", *, windows=None, step
     data = data if isinstance(data, ImageSet) else ImageSet(data)
     if method == "trajectory" and network is None:
         raise ValueError("method 'trajectory' follows a network's reverse process: give a network, or use "
-                         "method 'denoising' or 'evidence'")
+                         "method 'denoising' or 'patches'")
     progress = progress_wanted() if progress is None else progress
     build = _builder(network, machine)
     built = build(data)
@@ -96,8 +96,8 @@ def calibrate(network, machine, data, method="trajectory", *, windows=None, step
         "seeds": {"stream": "calibration" if method == "trajectory" else method, "index": index},
         "candidates": windows, "monotone": bool(monotone),
     }
-    if method == "evidence":
-        chosen, quality = methods.evidence(built, windows, steps, index, label, kappa, monotone, progress)
+    if method == "patches":
+        chosen, quality = methods.patches(built, windows, steps, index, label, kappa, monotone, progress)
         info |= {"kappa": float(kappa), "quality": records.rounded(quality)}
     else:
         if method == "trajectory":

@@ -3,7 +3,7 @@
 trajectory   along the network's own reverse process: which window's score looks most like the network's?
              (the paper's appendix C)
 denoising    on held-out images with noise: which window removes it best?
-evidence     along the machine's own reverse process: the largest window for which enough patches still
+patches      along the machine's own reverse process: the largest window for which enough patches still
              have a say, counted by the entropy of the posterior weights
 
 Each returns what it measured for every sample, time and window.
@@ -100,7 +100,7 @@ def denoising(build, data, windows, steps, index, folds, conditional, progress=T
 
 
 @torch.no_grad()
-def evidence(machine, windows, steps, index, label, kappa=KAPPA, monotone=False, progress=True):
+def patches(machine, windows, steps, index, label, kappa=KAPPA, monotone=False, progress=True):
     """Windows (n,) and median log effective patches (n, W), t rising, along the machine's own reverse process.
 
     At each time, from t = 1 down, the largest window whose median log(effective_patches) over samples and
@@ -113,7 +113,7 @@ def evidence(machine, windows, steps, index, label, kappa=KAPPA, monotone=False,
     x = seeds.noise("evidence", index, machine.image_shape, machine.data.images.dtype)
     grid = times(steps)
     chosen, table = [], []
-    for t, s in bar(pairwise(grid), total=steps, desc="evidence", leave=False, progress=progress):
+    for t, s in bar(pairwise(grid), total=steps, desc="patches", leave=False, progress=progress):
         posts = machine.posterior(x, t, label=label, windows=windows, fields=("mean", "effective_patches"))
         spread = [float(posts[w].effective_patches.double().log().median()) for w in windows]
         allowed = [w for w, value in zip(windows, spread)

@@ -101,13 +101,13 @@ def test_denoising_finds_the_best_window_on_held_out_images(few):
     assert found.info["quality"][2] == pytest.approx([-error[w] for w in (1, 3, 7)], rel=1e-5)
 
 
-def test_evidence_takes_the_largest_window_with_enough_patches(few):
-    found = calibrate(None, "els", few, "evidence", windows=[3, 5, 9], steps=6, samples=3, kappa=4, progress=False)
+def test_counting_patches_takes_the_largest_window_with_enough_patches(few):
+    found = calibrate(None, "els", few, "patches", windows=[3, 5, 9], steps=6, samples=3, kappa=4, progress=False)
     for window, spread in zip(found.windows, found.info["quality"]):
         enough = [w for w, value in zip((3, 5, 9), spread) if value >= np.log(4)]
         assert window == max(enough, default=3)
     assert len(set(found.windows)) > 1
-    falling = calibrate(None, "els", few, "evidence", windows=[3, 5, 9], steps=6, samples=3, kappa=4, monotone=True,
+    falling = calibrate(None, "els", few, "patches", windows=[3, 5, 9], steps=6, samples=3, kappa=4, monotone=True,
                         progress=False)
     assert list(falling.windows) == sorted(falling.windows)
 
@@ -158,7 +158,7 @@ def test_more_bad_input(few):
     with pytest.raises(TypeError, match="machine must be"):
         calibrate(None, elsedu.IdealScore(few), few, "denoising")
     with pytest.raises(ValueError, match="kappa"):
-        calibrate(None, "els", few, "evidence", kappa=0.5, progress=False)
+        calibrate(None, "els", few, "patches", kappa=0.5, progress=False)
     with pytest.raises(ValueError, match="folds"):
         calibrate(None, "els", few, "denoising", folds=1, progress=False)
     with pytest.raises(ValueError, match="NaN"):
