@@ -16,9 +16,16 @@ def _some(images, count):
     return elsedu.ImageSet(images.images[:count], labels=None if images.labels is None else images.labels[:count])
 
 
+SETS = ("digits", "mnist16", "faces25", "photos32", "rectangle", "single")
+SMALL = {"digits": 60, "mnist16": 12, "faces25": 3, "photos32": 2}
+
+
 @functools.cache
 def image_set(name):
-    """An ImageSet: embedded data, and awkward shapes (not square; a single image)."""
+    """An ImageSet: embedded data, and awkward shapes (not square; a single image); "small ..." holds fewer images."""
+    if name.startswith("small "):
+        name = name.removeprefix("small ")
+        return _some(image_set(name), SMALL[name]) if name in SMALL else image_set(name)
     if name == "digits":
         return elsedu.load("digits")
     if name == "mnist16":
@@ -34,9 +41,6 @@ def image_set(name):
     return elsedu.ImageSet(elsedu.data.pixels.to_values(levels.numpy()), labels=labels)
 
 
-SETS = ("digits", "mnist16", "faces25", "photos32", "rectangle", "single")
-
-
 def machine(data, case):
     """The Python machine of a case."""
     name, window, border = case["machine"], case["window"], case["border"]
@@ -48,10 +52,10 @@ def machine(data, case):
     return kind(data, window, border=border)
 
 
-def random_case(seed, name=None):
-    """Case `seed`: a dict for the page, with the noisy image x (C, H, W) as an array."""
+def random_case(seed, small=False):
+    """Case `seed`: a dict for the page, with the noisy image x (C, H, W) as an array; `small`: of few images."""
     random = np.random.default_rng(seed)
-    name = name or SETS[random.integers(len(SETS))]
+    name = small * "small " + SETS[random.integers(len(SETS))]
     data = image_set(name)
     channels, height, width = data.images.shape[1:]
     border = ("zero", TORUS)[random.integers(2)]

@@ -11,3 +11,6 @@ declare module "*.wgsl" {
   const source: string;
   export default source;
 }
+// Constants of WebGPU that TypeScript's library leaves out.
+declare const GPUBufferUsage: Record<"STORAGE" | "UNIFORM" | "COPY_DST" | "COPY_SRC" | "MAP_READ", number>;
+declare const GPUMapMode: Record<"READ", number>;
