@@ -310,12 +310,50 @@ def test_a_batch_of_cifar10_is_read(live_chromium, tmp_path):
     records = b"".join(bytes([k % 10]) + rng.integers(0, 256, 3072, dtype=np.uint8).tobytes() for k in range(20))
     with opened(live_chromium, tmp_path, machine(machines=["is"])) as page:
         choose(page, ("data_batch_1.bin", records))
-        heard(page, "CIFAR-10, 20 images from your file are in the page")
-        page.get_by_label("class").select_option(label="frog")
+        heard(page, "10 classes of CIFAR-10 are in the page, and nowhere else")
+        page.get_by_label("training images").select_option(label="CIFAR-10: frog, 2 images of your file")
         play(page)
         image = np.array(samples(page)[0])
         frogs = np.frombuffer(records, np.uint8).reshape(20, 3073)[[6, 16], 1:] / 127.5 - 1
         assert np.abs(frogs - image).max(1).min() < 1e-2
+
+
+def test_the_network_draws_what_it_draws_in_python(live_chromium, tmp_path):
+    one = live.Machine("digits", ["els", "network"], id="machine", steps=4, seed=3)
+    with opened(live_chromium, tmp_path, one) as page:
+        play(page)
+        for drawn, expected in zip(samples(page), one.samples(), strict=True):
+            np.testing.assert_allclose(drawn, expected.flatten().numpy(), atol=2e-2)
+        r = float(elsedu.pearson_r(*(x[None] for x in one.samples())))
+        said = float(re.search(r"agrees with ELS to r = (\d\.\d\d)", page.locator(".elsl-voice").inner_text())[1])
+        assert said == pytest.approx(r, abs=0.01)
+
+
+def test_a_network_that_is_not_there_stops_nobody(live_chromium, tmp_path, monkeypatch):
+    monkeypatch.setenv("ELSEDU_BOOK", "1")
+    live_page.write_scripts(tmp_path / "_static/live", sets=["digits"])
+    for path in (tmp_path / "_static/live/networks").iterdir():
+        path.write_text("elsedu_live.register('networks/digits-resnet-zero', {})", encoding="utf-8")
+    with opened(live_chromium, tmp_path, live.Machine("digits", ["els", "network"], id="machine", steps=4)) as page:
+        page.wait_for_selector("#machine[data-ready='1']")
+        play(page)
+        assert "The network is not here" in page.locator(".elsl-voice").inner_text()
+        assert len(samples(page)) == 1
+
+
+def test_a_bet_is_laid_open_and_counted(live_chromium, tmp_path, exhibits):
+    one = exhibits["bet"]
+    with opened(live_chromium, tmp_path, one) as page:
+        play(page)
+        assert page.locator(".elsl-foot").all_inner_texts() == ["", "", ""], "nothing tells them apart before the bet"
+        page.get_by_role("button", name="A is the network").click()
+        feet = [text for text in page.locator(".elsl-foot").all_inner_texts() if text]
+        assert sorted(feet) == ["the formula (ELS)", "the trained network"]
+        right = feet[0] == "the trained network"
+        words = page.locator(".elsl-voice").inner_text()
+        assert words.startswith("Right" if right else "Wrong") and f"You have {int(right)} of 1 right" in words
+        page.get_by_role("button", name="Next noise").click()
+        assert ask(page, "e => [e.seed, e.open]") == [1, False]
 
 
 # -- the other exhibits --------------------------------------------------------------------------------------------

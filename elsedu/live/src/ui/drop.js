@@ -16,11 +16,11 @@ export class Polite extends Error {}
 const short = (name) => (name.length > 40 ? name.slice(0, 37) + "..." : name);
 
 /**
- * The image set in dropped files: one CIFAR-10 batch (binary version, 30,730,000 bytes) or any number of pictures,
- * cut to squares and brought to `side` pixels.
+ * The image sets in dropped files: batches of CIFAR-10 (binary version), one set a class, or any number of pictures,
+ * cut to squares and brought to `side` pixels, as one set.
  * @param {File[]} files
  * @param {{side: number, gray: boolean}} how
- * @returns {Promise<ImageSet>}
+ * @returns {Promise<ImageSet[]>}
  */
 export async function readFiles(files, { side, gray }) {
   if (!files.length) throw new Polite("Nothing was dropped that could be read as a file.");
@@ -43,8 +43,8 @@ export async function readFiles(files, { side, gray }) {
   const channels = gray ? 1 : 3;
   const bytes = new Uint8Array(pictures.length * channels * side * side);
   pictures.forEach((one, i) => bytes.set(one, i * one.length));
-  return { name: "own", title: `your ${pictures.length} pictures` + (failed.length ? ` (${failed.length} files were no pictures)` : ""),
-           count: pictures.length, channels, height: side, width: side, bytes, labels: null, classes: null };
+  return [{ name: "own", title: `your ${pictures.length} pictures` + (failed.length ? ` (${failed.length} files were no pictures)` : ""),
+           count: pictures.length, channels, height: side, width: side, bytes, labels: null, classes: null }];
 }
 
 /** @param {File} file @param {number} side @param {boolean} gray @returns {Promise<Float32Array>} */
@@ -71,12 +71,14 @@ async function readPicture(file, side, gray) {
 }
 
 /**
- * CIFAR-10's own files: records of one label and 3 x 1024 bytes.
+ * CIFAR-10's own files: records of one label and 3 x 1024 bytes. Each class becomes a set of its own, so that an engine
+ * holds 5,000 images at most, and the other classes wait as bytes.
  * @param {File[]} files
- * @returns {Promise<ImageSet>}
+ * @returns {Promise<ImageSet[]>}
  */
 async function readBatches(files) {
-  const records = [];
+  /** @type {Uint8Array[][]} */
+  const found = CIFAR_CLASSES.map(() => []);
   for (const file of files) {
     if (!file.size || file.size % CIFAR_RECORD)
       throw new Polite(`"${short(file.name)}" has ${file.size.toLocaleString("en")} bytes; a CIFAR-10 batch (binary version) is made of ` +
@@ -85,17 +87,16 @@ async function readBatches(files) {
     for (let at = 0; at < bytes.length; at += CIFAR_RECORD) {
       if (bytes[at] >= CIFAR_CLASSES.length)
         throw new Polite(`"${short(file.name)}" is no CIFAR-10 batch: record ${at / CIFAR_RECORD} has the label ${bytes[at]}, expected 0 to 9.`);
-      records.push(bytes.subarray(at, at + CIFAR_RECORD));
+      found[bytes[at]].push(bytes.subarray(at + 1, at + CIFAR_RECORD));
     }
   }
-  const pixels = CIFAR_RECORD - 1;
-  const bytes = new Uint8Array(records.length * pixels), labels = new Uint8Array(records.length);
-  records.forEach((record, i) => {
-    labels[i] = record[0];
-    bytes.set(record.subarray(1), i * pixels);
+  return found.flatMap((records, label) => {
+    if (!records.length) return [];
+    const bytes = new Uint8Array(records.length * (CIFAR_RECORD - 1)), name = CIFAR_CLASSES[label];
+    records.forEach((record, i) => bytes.set(record, i * record.length));
+    return [{ name: `cifar10-${name}`, title: `CIFAR-10: ${name}, ${records.length.toLocaleString("en")} images of your file`,
+              count: records.length, channels: 3, height: 32, width: 32, bytes, labels: null, classes: null }];
   });
-  return { name: "cifar10", title: `CIFAR-10, ${records.length.toLocaleString("en")} images from your file`, count: records.length,
-           channels: 3, height: 32, width: 32, bytes, labels, classes: CIFAR_CLASSES };
 }
 
 /**

@@ -54,7 +54,7 @@ export class Inspector extends Exhibit {
       h("div", { class: "elsl-settings" },
         slider("time t", { min: 2, max: 100, value: 102 - Math.round(100 * this.t), ends: ["noise", "clean"], say: (v) => `t = ${((102 - v) / 100).toFixed(2)}` },
                (v) => { this.t = (102 - v) / 100; this.update(); }).element,
-        slider("window P", { min: 0, max: (largest - 1) / 2, value: (this.window - 1) / 2, ends: ["1", String(largest)], say: (v) => `${2 * v + 1} × ${2 * v + 1}` },
+        machines.some((key) => key === "ls" || key === "els") && slider("window P", { min: 0, max: (largest - 1) / 2, value: (this.window - 1) / 2, ends: ["1", String(largest)], say: (v) => `${2 * v + 1} × ${2 * v + 1}` },
                (v) => { this.window = 2 * v + 1; this.update(); }).element),
       h("div", { class: "elsl-inspect" }, this.words, this.list));
     this.draw();

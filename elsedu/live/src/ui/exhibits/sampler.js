@@ -105,6 +105,7 @@ export class Sampler extends Exhibit {
       note: lane.title ? "" : lane.key === "network" ? "trained" : NAMES[lane.key].long, label: `${this.title(lane)}: not drawn yet` }));
     put(this.tiles, this.noiseTile.element, this.laneTiles.map((tile) => tile.element));
     this.tiles.style.setProperty("--columns", String(1 + this.laneTiles.length));
+    this.tiles.classList.toggle("elsl-pair", this.laneTiles.length === 1);
     if (this.parts.has("paint")) {
       this.noiseTile.picture.paintable((spot) => this.dab(spot), () => this.painted());
       const brush = choice("brush", [{ value: "1", words: "light" }, { value: "-1", words: "dark" }], this.ink > 0 ? "1" : "-1",
@@ -333,6 +334,7 @@ export class Sampler extends Exhibit {
                                               h("br"), h("b", {}, `r = ${r.toFixed(2)}`)));
       }
       if (lane.kind === "machine" && r > COPY) words.push(`${lane.title} returned ${called(set, index)}.`);
+      else if (lane.key === "es" && origin) words.push(`${lane.title} returned ${called(set, origin[0])}, moved.`);
       else if (lane.kind === "machine")
         words.push(`${lane.title} drew what is in no training image` + (origin ? `, out of pieces of ${origins(origin, tied)} of them.` : "."));
     });
@@ -428,15 +430,12 @@ export class Sampler extends Exhibit {
   async drop(files) {
     try {
       const { channels, height } = this.spec.sets[this.spec.data];
-      const set = await readFiles(files, { side: height < 16 ? 16 : height, gray: channels === 1 });
-      this.adopt(set);
-      this.setSelect?.offer(this.setOptions(), set.name);
-      this.choose(set.name);
-      if (set.classes) {
-        this.label = 0;
-        this.offerClasses();
-      }
-      this.voice.say(`${set.title} are in the page, and nowhere else. Press play.`);
+      const sets = await readFiles(files, { side: height < 16 ? 16 : height, gray: channels === 1 });
+      for (const set of sets) this.adopt(set);
+      this.setSelect?.offer(this.setOptions(), sets[0].name);
+      this.choose(sets[0].name);
+      this.voice.say(sets.length > 1 ? `${sets.length} classes of CIFAR-10 are in the page, and nowhere else. Shown is "${sets[0].title}"; the others are under "training images". Press play.`
+                                     : `${sets[0].title} are in the page, and nowhere else. Press play.`);
     } catch (error) {
       this.fail(error instanceof Polite ? error : new Polite("These files could not be read. What was there is kept."));
     }
