@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import threading
+import time
 from pathlib import Path
 
 try:
@@ -25,7 +26,7 @@ FAR = 1 << 20  # Windows locks bytes: one that nobody reads, so that the holder'
 
 
 @contextlib.contextmanager
-def one_writer(folder, name=""):
+def one_writer(folder, name="", wait=0.0):
     """Hold a folder, or only the files called `name` in it, for this process while the block runs.
 
     The same process may take it again. Where the file system knows no locks the block runs without one.
@@ -33,14 +34,27 @@ def one_writer(folder, name=""):
     Args:
         folder: Where files are going to be written; made if it is not there.
         name: The stem of the files, where others may write beside them.
+        wait: For how many seconds to try, where the other one will soon be done.
 
     Raises:
         BlockingIOError: If another process holds it, before anything is written.
+        OSError: If the folder cannot be made or written to.
     """
     place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"cannot write to {place}: {error.strerror or error}") from error
     path = place.resolve() / f".{name}.lock" if name else place.resolve() / ".lock"
-    _take(path, place / name if name else place)
+    until = time.monotonic() + wait
+    while True:
+        try:
+            _take(path, place / name if name else place)
+            break
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.05)
     try:
         yield
     finally:
@@ -54,7 +68,10 @@ def _take(path: Path, what: Path):
             known[1] += 1
             return
         while True:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+            try:
+                handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+            except OSError as error:
+                raise OSError(f"cannot write to {path.parent}: {error.strerror or error}") from error
             try:
                 _lock(handle)
             except OSError as error:
@@ -62,8 +79,10 @@ def _take(path: Path, what: Path):
                 os.close(handle)
                 if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK):
                     return  # a file system without locks
-                raise BlockingIOError(f"another process{holder} is writing to {what}: wait for it to end, or use "
-                                      "another place; nothing was written") from None
+                raise BlockingIOError(
+                    f"another process{holder} is writing to {what}: wait for it to end, or use "
+                    "another place; nothing was written"
+                ) from None
             # Whoever held it before may have removed the file between our opening it and our locking it.
             if fcntl is None or _is_there(handle, path):
                 break

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from elsedu._common.files import write_text
+from elsedu._common.reading import parse_json, read_text
 
 
 def weights_hash(denoiser):
@@ -120,9 +121,18 @@ def read_json(path):
     if not path.is_file():
         raise FileNotFoundError(f"there is no result {path}")
     try:
-        return json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return parse_json(read_text(path))
+    except ValueError as error:
         raise ValueError(f"{path} is damaged or no JSON ({error}); remove it to measure again") from error
+
+
+def check_result(record, path):
+    """ValueError unless a record has its two blocks, and the hash it was written with (older ones have none)."""
+    if not isinstance(record, dict) or not all(isinstance(record.get(k), dict) for k in ("measured", "provenance")):
+        raise ValueError(f"{path} is not a comparison: it has no 'measured' and 'provenance' blocks")
+    blocks = {key: record[key] for key in ("measured", "provenance")}
+    if "hash" in record and record["hash"] != settings_hash(blocks):
+        raise ValueError(f"{path} was changed after it was measured: its hash is another; remove it to measure again")
 
 
 def check_writable(folder):

@@ -37,16 +37,16 @@ def to_bytes(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> byte
     return save(plain, metadata={**metadata, HASH: hash_of(plain, metadata)})
 
 
-def read(path, hash_needed: bool = True) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+def read(path, older: frozenset = frozenset()) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
     """(metadata, tensors) of a file.
 
     Args:
         path: The file.
-        hash_needed: Whether a file without a hash is refused (files from before there were hashes have none).
+        older: The entries that metadata had before there were hashes: a file with no others needs none.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is truncated, something else, has no hash though one is needed, or another one than its
+        ValueError: If it is truncated, something else, has no hash though it needs one, or another one than its
             content.
     """
     check_regular(path)
@@ -59,6 +59,6 @@ def read(path, hash_needed: bool = True) -> tuple[dict[str, str], dict[str, torc
     if HASH in metadata:
         if metadata[HASH] != hash_of(tensors, metadata):
             raise ValueError(f"{path} is damaged: its content has another hash than the one it was written with")
-    elif hash_needed:
+    elif not older or not set(metadata) <= older:
         raise ValueError(f"{path} carries no hash of its content, so that damage could not be noticed")
     return metadata, tensors

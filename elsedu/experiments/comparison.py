@@ -8,14 +8,17 @@ a second network, the agreement at each single step, and how far everything is f
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from elsedu._common import records
+from elsedu._common.arrays import read_npz
 from elsedu._common.checks import check_steps
 from elsedu._common.files import write_bytes
+from elsedu._common.lock import one_writer
 from elsedu._common.progress import progress_wanted
 from elsedu.analysis.statistics import above, bootstrap, median, paired, share, two_level
 from elsedu.analysis.teacher_forcing import follow, held_out
@@ -32,6 +35,8 @@ __all__ = [
     "draw_with_variance", "follow", "held_out", "lineup", "margins", "measure", "median", "paired",
     "sampling_jobs", "scales_for", "share", "to_bytes", "two_level",
 ]
+
+LARGEST_IMAGES = 1 << 32  # bytes of the pictures of one comparison
 
 
 @dataclass
@@ -54,11 +59,13 @@ class Comparison:
         path = Path(path)
         records.check_writable(path.parent)
         kept = {name: self.images[name] for name in (self.images if images is None else images)}
-        if kept:
-            buffer = io.BytesIO()
-            np.savez_compressed(buffer, **kept)
-            write_bytes(path.with_suffix(".npz"), buffer.getvalue())
-        records.write_json(path, {"measured": self.measured, "provenance": self.provenance})
+        with one_writer(path.parent, path.stem, wait=60):  # of two runs the numbers of one, and its pictures
+            if kept:
+                buffer = io.BytesIO()
+                np.savez_compressed(buffer, **kept)
+                write_bytes(path.with_suffix(".npz"), buffer.getvalue())
+            blocks = json.loads(json.dumps({"measured": self.measured, "provenance": self.provenance}))
+            records.write_json(path, blocks | {"hash": records.settings_hash(blocks)})
         return path
 
     @staticmethod
@@ -66,13 +73,11 @@ class Comparison:
         """Read what `save` wrote. FileNotFoundError or ValueError if it is not there or not whole."""
         path = Path(path)
         record = records.read_json(path)
-        if not isinstance(record, dict) or not {"measured", "provenance"} <= set(record):
-            raise ValueError(f"{path} is not a comparison: it has no 'measured' and 'provenance' blocks")
+        records.check_result(record, path)
         archive = path.with_suffix(".npz")
         images = {}
         if archive.is_file():
-            with np.load(archive) as stored:
-                images = {name: stored[name] for name in stored.files}
+            images = read_npz(archive, LARGEST_IMAGES)
         return Comparison(record["measured"], record["provenance"], images)
 
 
@@ -107,8 +112,8 @@ def compare(network, data, scales=None, *, seeds=100, steps=20, network_steps=(2
     plan = Plan(network, data, scales_for(network, scales), seeds, steps, network_steps, second, machines, label,
                 backend, batch)
     progress = progress_wanted() if progress is None else progress
-    pieces = Pieces(folder, plan.settings())
-    return plan.finish(pieces, *plan.draw(pieces, progress))
+    with Pieces(folder, plan.settings()) as pieces:
+        return plan.finish(pieces, *plan.draw(pieces, progress))
 
 
 def _identity(denoiser):
@@ -161,8 +166,8 @@ class Plan:
         others = {name: jobs.pop(name) for name in list(jobs) if name.startswith("second-")}
         found = draw(pieces, jobs | {"forced": walk}, self.index, self.batch, progress)
         if others:  # a second network may come later than the first results
-            place = pieces.part("second", {"second": _identity(self.second)})
-            found |= draw(place, others, self.index, self.batch, progress)
+            with pieces.part("second", {"second": _identity(self.second)}) as place:
+                found |= draw(place, others, self.index, self.batch, progress)
             pieces.seconds += place.seconds
         forced, truth = found.pop("forced"), None
         if "els" in self.machines and len(self.data) >= 50:

@@ -10,12 +10,14 @@ the training images. The result is <output>/<stem>.json, with the pictures in <s
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
 from elsedu._common import records
 from elsedu._common.checks import check_choice
 from elsedu._common.files import SHIPPED
+from elsedu._common.lock import one_writer
 from elsedu._common.progress import progress_wanted
 from elsedu.experiments.catalogue import Experiment, experiment
 from elsedu.experiments.comparison import Plan
@@ -48,7 +50,8 @@ def run(name, tier=None, *, stage=None, output="reproduced", retrain=False, back
     device : of networks and machines, "cpu", "cuda", ...
     say : called with a line of text at each stage
 
-    Raises OSError, before any work, if `output` cannot be written; ValueError for unknown names, impossible
+    Raises OSError, before any work, if `output` cannot be written or another process runs the same experiment
+    there; ValueError for unknown names, impossible
     settings, or files of other settings.
     """
     entry = name if isinstance(name, Experiment) else experiment(name, tier)
@@ -58,9 +61,12 @@ def run(name, tier=None, *, stage=None, output="reproduced", retrain=False, back
         check_choice(one, STAGES, "stage")
     folder = Path(output) / entry.stem
     distributed.led(lambda: records.check_writable(folder))
-    job = _Job(entry, Path(output), folder, retrain, backend, minutes, ceiling, device,
-               progress_wanted() if progress is None else progress, say)
-    return job.run(stages)
+    with contextlib.ExitStack() as held:
+        distributed.led(lambda: held.enter_context(one_writer(folder)))
+        job = _Job(entry, Path(output), folder, retrain, backend, minutes, ceiling, device,
+                   progress_wanted() if progress is None else progress, say)
+        job.held = held
+        return job.run(stages)
 
 
 class _Job:
@@ -242,7 +248,7 @@ class _Job:
         plan = Plan(self._network(entry.recipe), self.data, scales, entry.seeds,
                     entry.steps, entry.network_steps, second, entry.machines, backend=self.backend,
                     batch=entry.batch)
-        return plan, Pieces(self.folder / "pieces", plan.settings())
+        return plan, self.held.enter_context(Pieces(self.folder / "pieces", plan.settings()))
 
     def _jacobian(self, plan, pieces):
         """Widths of the network's heat maps over time; the maps themselves go into the pieces."""

@@ -7,16 +7,19 @@ Of several processes (`elsedu.distributed`) the first alone reads and writes, an
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
+import weakref
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 
 from elsedu._common.files import write_bytes
+from elsedu._common.lock import one_writer
+from elsedu._common.reading import parse_json
 from elsedu._common.records import check_writable, read_json, settings_hash, write_json
+from elsedu._common.tensors import HASH, read, to_bytes
 from elsedu.posterior import sharded as distributed
 
 
@@ -24,7 +27,9 @@ class Pieces:
     """A folder of pieces computed under one set of settings; `folder=None` keeps nothing.
 
     settings: dict that JSON can hold: everything that decides the numbers.
-    Raises OSError if the folder cannot be written, ValueError if it holds pieces of other settings, before
+    Until it is closed (``with Pieces(...)``) no other process can open the same folder (`elsedu._common.lock`).
+    Raises OSError if the folder cannot be written or another process writes to it, ValueError if it holds pieces of
+    other settings, before
     any work.
     """
 
@@ -33,10 +38,22 @@ class Pieces:
         self.settings = json.loads(json.dumps(settings))
         self.hash = settings_hash(self.settings)
         self.seconds = 0.0
+        self.close = lambda: None  # gives the folder back to other processes
         if self.folder is not None:
             distributed.led(self._open)
 
     def _open(self):
+        check_writable(self.folder)
+        held = contextlib.ExitStack()
+        held.enter_context(one_writer(self.folder))
+        try:
+            self._note()
+        except BaseException:
+            held.close()
+            raise
+        self.close = weakref.finalize(self, held.close)  # given back with this object, or with the process
+
+    def _note(self):
         note = check_writable(self.folder) / "settings.json"
         if note.exists():
             self._same(note, read_json(note))
@@ -47,6 +64,12 @@ class Pieces:
         if before != self.settings:
             raise ValueError(f"{path} was computed under other settings: {difference(before, self.settings)}. Results "
                              "of different settings are not mixed: use another folder, or remove this one")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
 
     def part(self, name, extra):
         """Pieces in a folder inside this one, under these settings and `extra` ones (which may come later)."""
@@ -71,8 +94,8 @@ class Pieces:
 
     def _keep(self, name, tensors, seconds):
         if self.folder is not None:
-            header = {"settings": json.dumps(self.settings), "seconds": f"{seconds:.3f}"}
-            write_bytes(self.path(name), to_bytes(tensors, metadata=header))
+            header = {"settings": json.dumps(self.settings), "seconds": f"{seconds:.3f}", "piece": name}
+            write_bytes(self.path(name), to_bytes(tensors, header))
         return tensors, seconds
 
     def _read(self, name):
@@ -81,13 +104,16 @@ class Pieces:
             return None
         path = self.path(name)
         try:
-            with safe_open(path, framework="pt") as file:
-                header = file.metadata() or {}
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # no dict
-        except (SafetensorError, OSError) as error:
+            header, tensors = read(path, frozenset({"settings", "seconds"}))  # the first had no hash
+            settings, seconds = parse_json(header.get("settings", "null")), float(header.get("seconds", "nan"))
+            if not isinstance(settings, dict) or not seconds >= 0:
+                raise ValueError("its header does not say how it was computed")
+            if HASH in header and header.get("piece") != name:
+                raise ValueError(f"it is the piece {header.get('piece')!r} under another name")
+        except (ValueError, OSError) as error:
             raise ValueError(f"{path} is damaged ({error}); remove it to compute it again") from error
-        self._same(path, json.loads(header.get("settings", "{}")))
-        return tensors, float(header["seconds"])
+        self._same(path, settings)
+        return tensors, seconds
 
 
 def difference(before, now):

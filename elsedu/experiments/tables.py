@@ -30,6 +30,7 @@ def stored(folder=None):
     for path in sorted(Path(folder or FOLDER).glob("*.json")):
         record = records.read_json(path)
         if isinstance(record, dict) and "agreement" in record.get("measured", {}):
+            records.check_result(record, path)
             found[path.stem] = record
     return found
 

@@ -14,6 +14,7 @@ import torch
 
 from elsedu._common.checks import check_window
 from elsedu._common.files import write_text
+from elsedu._common.reading import parse_json, read_text
 from elsedu.diffusion.schedule import Schedule, by_name, cosine
 
 
@@ -69,11 +70,14 @@ class ScaleSchedule:
         """Read a file written by `save`. ValueError if it is not one."""
         path = Path(path)
         try:
-            record = json.loads(path.read_text())
+            record = parse_json(read_text(path, 1 << 24))
             windows, name, info = record["windows"], record["schedule"], record.get("info", {})
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} is not a scale schedule written by elsedu: {error!r}") from error
-        return ScaleSchedule(windows, by_name(name), info)
+            if not isinstance(windows, list) or len(windows) > 100_000 or not isinstance(info, dict):
+                raise ValueError(f"its windows are {str(windows)[:60]}")
+            return ScaleSchedule(windows, by_name(name), info)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            said = str(error) if isinstance(error, ValueError) else repr(error)
+            raise ValueError(f"{path} is not a scale schedule written by elsedu: {said}") from error
 
 
 def candidate_windows(shape, border="zero", largest=None):

@@ -7,6 +7,8 @@ equivariance stay those of the convolutions.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
@@ -28,6 +30,8 @@ class Embedding(nn.Module):
         super().__init__()
         if size < 4 or size % 2:
             raise ValueError(f"embedding must be an even number of at least 4, got {size}")
+        if not math.isfinite(time_scale):
+            raise ValueError(f"time_scale must be finite, got {time_scale}")
         half = size // 2
         frequency = time_scale * 10000.0 ** (-torch.arange(half, dtype=torch.float64) / (half - 1))
         # kept out of the weights file: it follows from the configuration

@@ -12,11 +12,11 @@ import warnings
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 
 from elsedu._common.files import SHIPPED
+from elsedu._common.reading import parse_json
 from elsedu._common.records import weights_hash
+from elsedu._common.tensors import read, to_bytes
 from elsedu.networks.base import Network
 from elsedu.networks.resnet import ResNet
 from elsedu.networks.unet import UNet
@@ -24,6 +24,7 @@ from elsedu.training.checkpoint import write_atomically
 
 FORMAT = "elsedu-network-1"
 FOLDER = SHIPPED / "weights"
+OLDER = frozenset({"format", "name", "config", "provenance"})  # the header of the first files, which had no hash
 KINDS = {"resnet": ResNet, "unet": UNet}
 
 
@@ -35,12 +36,12 @@ def build(config: dict) -> Network:
     """
     options = dict(config)
     kind = options.pop("kind", None)
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"unknown kind of network {kind!r}; known: {', '.join(sorted(KINDS))}")
     try:
         return KINDS[kind](**options)
-    except TypeError as error:
-        raise ValueError(f"cannot build a {kind} from {options}: {error}") from error
+    except (TypeError, ZeroDivisionError, OverflowError, RuntimeError) as error:
+        raise ValueError(f"cannot build a {kind} from {str(options)[:200]}: {error}") from error
 
 
 def save(network: Network, path, provenance: dict | None = None, dtype: torch.dtype | None = None) -> Path:
@@ -111,18 +112,52 @@ def half_precision_agreement(network: Network, rounded: Network, samples: int = 
 
 
 def _read(path: Path):
+    """(name, configuration, provenance, tensors) of a weights file, each checked by itself."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no weights file {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except SafetensorError as error:
-        raise ValueError(f"{path} is truncated or not a safetensors file ({error})") from error
+    metadata, tensors = read(path, OLDER)
     if metadata.get("format") != FORMAT:
         raise ValueError(f"{path} was not written by elsedu.networks.save: its format is "
                          f"{metadata.get('format')!r}, expected {FORMAT!r}")
-    return metadata, tensors
+    try:
+        config, provenance = (parse_json(metadata.get(key, "{}")) for key in ("config", "provenance"))
+    except ValueError as error:
+        raise ValueError(f"{path} has a header that is no JSON: {error}") from error
+    if not isinstance(config, dict) or not config:
+        raise ValueError(f"{path} does not say what network it holds: its configuration is {str(config)[:60]}")
+    if not isinstance(provenance, dict) or not isinstance(provenance.get("data", {}), dict):
+        raise ValueError(f"{path} does not say how it was trained: its provenance is {str(provenance)[:60]}")
+    name = metadata.get("name")
+    if name is not None and (not name.isprintable() or set(name) & set("/\\") or not 0 < len(name) <= 100):
+        raise ValueError(f"{path} gives its network a name that cannot be one of a file: {name[:60]!r}")
+    for key, value in tensors.items():
+        if not value.is_floating_point():
+            raise ValueError(f"{path} holds no weights: {key} is {value.dtype}, expected floating-point numbers")
+        if not bool(torch.isfinite(value).all()):
+            raise ValueError(f"{path} is damaged: {key} holds NaN or infinite values")
+    return name, config, provenance, tensors
+
+
+def _shapes(tensors) -> dict:
+    return {name: tuple(value.shape) for name, value in tensors.items()}
+
+
+def _check_before_building(config: dict, tensors: dict, path: Path):
+    """ValueError unless the stored weights have the shapes of this configuration; builds nothing that takes memory."""
+    largest = max([4096, len(tensors), *(n for value in tensors.values() for n in value.shape)])
+    for key, value in config.items():
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int | float) and not abs(number) <= largest:
+                raise ValueError(f"the weights in {path} do not fit its configuration: {key} is {str(value)[:60]}")
+    with torch.device("meta"):  # shapes without values
+        outline = build(config)
+    _check_shapes(_shapes(outline.state_dict()), _shapes(tensors), path)
+
+
+def _check_shapes(expected: dict, found: dict, path: Path):
+    if expected != found:
+        wrong = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
+        raise ValueError(f"the weights in {path} do not fit its configuration: {', '.join(wrong[:5])}")
 
 
 def load(path, into: Network | None = None) -> Network:
@@ -131,25 +166,32 @@ def load(path, into: Network | None = None) -> Network:
     into : None to build the network the file describes, or a network that must have the same
         configuration, whose weights are then replaced
 
-    Raises FileNotFoundError, or ValueError for a truncated file, another format or another architecture;
-    then `into` is left as it was.
+    The stored shapes are compared with the configuration before a network is built, and the content with the hash it
+    was written with (files from before there were hashes have none).
+
+    Raises FileNotFoundError, or ValueError for a truncated or changed file, another format or another architecture,
+    weights that are not finite; then `into` is left as it was.
     """
     path = Path(path)
-    metadata, tensors = _read(path)
-    config = json.loads(metadata["config"])
-    network = build(config) if into is None else into
+    name, config, provenance, tensors = _read(path)
+    if into is None:
+        try:
+            _check_before_building(config, tensors, path)
+        except ValueError as error:
+            if str(path) in str(error):
+                raise
+            raise ValueError(f"{path} holds no network that can be built: {error}") from error
+        network = build(config)
+    else:
+        network = into
     if network.config != config:
         different = sorted(key for key in {*config, *network.config} if config.get(key) != network.config.get(key))
         raise ValueError(f"{path} holds another architecture: " + ", ".join(
             f"{key} is {config.get(key)!r} in the file, {network.config.get(key)!r} here" for key in different))
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in tensors.items()}
-    if expected != found:
-        wrong = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
-        raise ValueError(f"the weights in {path} do not fit its configuration: {', '.join(wrong[:5])}")
+    _check_shapes(_shapes(network.state_dict()), _shapes(tensors), path)
     network.load_state_dict(tensors)
-    network.name = metadata.get("name", network.name)
-    network.provenance = json.loads(metadata.get("provenance", "{}"))
+    network.name = name or network.name
+    network.provenance = provenance
     return network.eval()
 
 

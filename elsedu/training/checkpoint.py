@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 
 from elsedu._common.files import write_bytes
+from elsedu._common.reading import parse_json
+from elsedu._common.tensors import read, to_bytes
 
 FILE = "checkpoint.safetensors"
 FORMAT = "elsedu-checkpoint-1"
@@ -40,8 +40,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def content(checkpoint: Checkpoint) -> bytes:
     """The file of a checkpoint."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()}
-    return to_bytes(tensors, metadata={"format": FORMAT, "header": json.dumps(checkpoint.header)})
+    return to_bytes(checkpoint.tensors, {"format": FORMAT, "header": json.dumps(checkpoint.header)})
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
@@ -71,11 +70,28 @@ def load(folder: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is not a whole checkpoint ({error}); move it away to start again") from error
-    if metadata.get("format") != FORMAT:
-        raise ValueError(f"{path} has format {metadata.get('format')!r}, expected {FORMAT!r}")
-    return Checkpoint(tensors, json.loads(metadata["header"]))
+        metadata, tensors = read(path, frozenset({"format", "header"}))  # the first ones had no hash
+        if metadata.get("format") != FORMAT:
+            raise ValueError(f"{path} has format {metadata.get('format')!r}, expected {FORMAT!r}")
+        header = parse_json(metadata.get("header", "null"))
+        _check(header, tensors)
+    except (ValueError, OSError) as error:
+        said = str(error)
+        raise ValueError(f"{'' if str(path) in said else f'{path}: '}{said}; it is not a whole checkpoint: move it "
+                         "away to start again") from error
+    return Checkpoint(tensors, header)
+
+
+def _check(header, tensors):
+    """ValueError unless the header is one of a checkpoint, and agrees with the tensors about how far it got."""
+    kinds = {"config": dict, "data": str, "images": int, "settings": dict, "step": int, "wall": float, "cpu": float}
+    if not isinstance(header, dict):
+        raise ValueError("it has no header")
+    for key, kind in kinds.items():
+        value = header.get(key)
+        if not isinstance(value, (int, float) if kind is float else kind) or isinstance(value, bool):
+            raise ValueError(f"its header says {key} = {str(value)[:60]}, expected {kind.__name__}")
+    losses = tensors.get("losses")
+    if losses is None or "generator" not in tensors or losses.shape != (header["step"],):
+        raise ValueError(f"its header says step {header['step']}, but the losses of "
+                         f"{'no' if losses is None else len(losses.reshape(-1))} steps are there")

@@ -6,14 +6,17 @@ them was interrupted (on CUDA as far as its convolutions are deterministic).
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
+import weakref
 from pathlib import Path
 
 import torch
 from tqdm.auto import tqdm
 
 from elsedu._common.checks import broadcast_time
+from elsedu._common.lock import one_writer
 from elsedu._common.progress import progress_wanted
 from elsedu.training import checkpoint as checkpoints
 from elsedu.training.batches import Order, draw_times
@@ -53,7 +56,7 @@ def train(network, data, settings: Settings | None = None, *, checkpoint=None, e
     ------
     ValueError : data or settings that do not fit the network, a checkpoint of another run or a damaged one
     FloatingPointError : the loss is not finite; the last checkpoint stays
-    OSError : the checkpoint folder cannot be written (raised before the first step)
+    OSError : the checkpoint folder cannot be written, or another process writes to it (raised before the first step)
 
     After the last step `network.training_record` is a dict: steps, losses (list, one a step), wall and
     CPU minutes summed over all calls.
@@ -112,8 +115,15 @@ class _Run:
         self.identity = {"config": network.config, "data": data.hash, "images": len(data)}
         self.autocast = settings.precision == "bfloat16" or (
             settings.precision == "auto" and self.device.type == "cuda")
+        self.held = contextlib.ExitStack()
         if self.folder is not None:
-            self._resume()
+            self.held.enter_context(one_writer(self.folder))
+            weakref.finalize(self, self.held.close)  # for a run whose steps nobody takes
+            try:
+                self._resume()
+            except BaseException:
+                self.held.close()
+                raise
 
     # -- checkpoints ---------------------------------------------------------------------------------
 
@@ -127,11 +137,19 @@ class _Run:
             if header[key] != value:
                 raise ValueError(f"the checkpoint in {self.folder} is of another run: its {key} is "
                                  f"{header[key]!r}, here it is {value!r}. Use another folder")
-        before = Settings(**header["settings"])
+        try:
+            before = Settings(**header["settings"])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the checkpoint in {self.folder} has settings that are none: {error}") from error
         if not self.settings.continues(before, header["step"]):
             raise ValueError(f"the checkpoint in {self.folder} was made with other settings: {before}, "
                              f"here {self.settings}. Use another folder")
         tensors = found.tensors
+        for parameter, name in self.names.items():
+            for key in (f"weight/{name}", *([] if self.ema is None else [f"ema/{name}"])):
+                if key not in tensors or tensors[key].shape != parameter.shape:
+                    raise ValueError(f"the checkpoint in {self.folder} is damaged: it holds no {key} of shape "
+                                     f"{tuple(parameter.shape)}; move it away to start again")
         with torch.no_grad():
             for parameter, name in self.names.items():
                 parameter.copy_(tensors[f"weight/{name}"])
@@ -239,8 +257,9 @@ class _Run:
                 tick, busy = time.monotonic(), time.process_time()  # the caller's own work does not count
         finally:
             bar.close()
-            if intact:
-                self.save()
+            with self.held:
+                if intact:
+                    self.save()
             self.network.eval()
             self.network.training_record = {
                 "steps": self.step, "finished": self.step >= self.settings.steps, "losses": self.losses,

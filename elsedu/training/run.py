@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from elsedu._common import records
+from elsedu._common.lock import one_writer
 from elsedu.experiments.recipes import Recipe, recipe
 from elsedu.training.loop import train
 from elsedu.training.provenance import provenance
@@ -21,7 +22,8 @@ def run(entry: Recipe | str, output, *, checkpoint=None, minutes: float | None =
     minutes : stop after so many minutes of wall-clock time; then nothing is written but the checkpoint,
         None is returned, and the same call goes on
     If the weights of this very run are there already, they are left as they are. Raises FileExistsError if
-    others are, and what `elsedu.training.train` raises.
+    others are, BlockingIOError if another process is training a network of this name there, and what
+    `elsedu.training.train` raises.
     """
     from elsedu import networks
     from elsedu.networks.cards import write_card
@@ -31,23 +33,25 @@ def run(entry: Recipe | str, output, *, checkpoint=None, minutes: float | None =
     entry = recipe(entry) if isinstance(entry, str) else entry
     output = Path(output)
     path = output / f"{entry.name}.safetensors"
-    data = entry.load_data()
-    network = entry.build(data)
-    if path.exists():
-        _check_same(networks.load(path), network, entry, data, path)
-        return path
-    revision = records.commit()  # of the code that is loaded, not of what the folder may hold at the end
-    folder = output / f"{entry.name}.checkpoint" if checkpoint is None else checkpoint
-    for _ in train(network, data, entry.settings, checkpoint=folder, minutes=minutes, every=every,
-                   device=device, progress=progress):
-        pass
-    record = network.training_record
-    if not record["finished"]:
-        return None
-    network.cpu()
-    network.provenance = provenance(entry, data, record, revision)
-    write_card(network, path.with_suffix(".md"))
-    return networks.save(network, path)
+    records.check_writable(output)
+    with one_writer(output, entry.name):
+        data = entry.load_data()
+        network = entry.build(data)
+        if path.exists():
+            _check_same(networks.load(path), network, entry, data, path)
+            return path
+        revision = records.commit()  # of the code that is loaded, not of what the folder may hold at the end
+        folder = output / f"{entry.name}.checkpoint" if checkpoint is None else checkpoint
+        for _ in train(network, data, entry.settings, checkpoint=folder, minutes=minutes, every=every,
+                       device=device, progress=progress):
+            pass
+        record = network.training_record
+        if not record["finished"]:
+            return None
+        network.cpu()
+        network.provenance = provenance(entry, data, record, revision)
+        write_card(network, path.with_suffix(".md"))
+        return networks.save(network, path)
 
 
 def _check_same(found, network, entry, data, path):

@@ -296,3 +296,20 @@ def test_other_data_than_the_card_says(few):
     network.provenance = {"data": {"hash": "0" * 16}}
     with pytest.warns(UserWarning, match="hash"):
         comparison.Plan(network, few, SCALES, 2)
+
+
+def test_pieces_that_were_changed_are_refused(tmp_path):
+    with Pieces(tmp_path, {"steps": 4}) as pieces:
+        for name in ("els.0", "ls.0"):
+            pieces.get(name, lambda name=name: {"images": torch.full((2, 1, 4, 4), float(len(name)))})
+        els, ls = (pieces.path(name) for name in ("els.0", "ls.0"))
+        whole = els.read_bytes()
+        els.write_bytes(ls.read_bytes())
+        with pytest.raises(ValueError, match=r"els\.0.*the piece 'ls\.0' under another name"):
+            pieces.get("els.0", dict)
+        for place in range(0, len(whole), 7):
+            els.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+            with pytest.raises(ValueError, match=r"els\.0\.safetensors|other settings"):
+                pieces.get("els.0", dict)
+        els.write_bytes(whole)
+        assert pieces.get("els.0", dict)["images"].shape == (2, 1, 4, 4)

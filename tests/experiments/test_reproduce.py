@@ -42,7 +42,7 @@ def finished(tmp_path_factory):
 
 def test_all_stages(finished):
     record = json.loads((finished / "tiny.json").read_text())
-    assert set(record) == {"measured", "provenance"}
+    assert set(record) == {"measured", "provenance", "hash"}
     assert "ceiling" in record["measured"]["agreement"]["20"] and record["measured"]["seeds"] == 4
     assert record["provenance"]["training"]["steps"] == 4 and record["provenance"]["tier"] == "embedded"
     assert len(record["measured"]["jacobian"]["covering_window"]) == 3

@@ -39,9 +39,23 @@ def decode(content: bytes, name: str, formats: tuple[str, ...] = PHOTOGRAPHS) ->
             return image.copy()
     except Image.UnidentifiedImageError:
         raise ValueError(f"{name} cannot be decoded: it is no picture of the format {', '.join(formats)}") from None
-    except (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError,
-            EOFError, NotImplementedError, RuntimeError, MemoryError, struct.error, zlib.error,
-            Image.DecompressionBombError) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        TypeError,
+        IndexError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        MemoryError,
+        struct.error,
+        zlib.error,
+        Image.DecompressionBombError,
+    ) as error:
         # a damaged picture can make a decoder stumble in any of these ways
         raise ValueError(f"{name} cannot be decoded: {error or type(error).__name__}") from error
 
