@@ -7,6 +7,8 @@ import numbers
 import numpy as np
 import torch
 
+LARGEST_PIXEL = 1e6  # with noise added a pixel has a size of a few
+
 
 def check_time(t, batch, allow_zero=False):
     """Return t as a float64 tensor of shape () or (batch,).
@@ -53,6 +55,9 @@ def check_images(x, image_shape=None, what="x"):
         raise ValueError(f"{what} has images of shape (C, H, W) = {tuple(x.shape[1:])}; expected {tuple(image_shape)}")
     if not bool(torch.isfinite(x).all()):
         raise ValueError(f"{what} holds {int((~torch.isfinite(x)).sum())} NaN or infinite values")
+    if bool((x.abs() > LARGEST_PIXEL).any()):
+        raise ValueError(f"{what} holds the value {float(x.abs().max()):.3g}; pixels lie in [-1, 1], and beyond "
+                         f"{LARGEST_PIXEL:g} their squares overflow")
     return x
 
 

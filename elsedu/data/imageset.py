@@ -15,6 +15,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from elsedu._common.checks import LARGEST_PIXEL
+
 from .pixels import content_hash, to_values
 
 
@@ -162,6 +164,8 @@ def _check_images(images: torch.Tensor) -> None:
         raise ValueError(
             f"{len(bad)} of {len(images)} images hold NaN or infinite pixels, first image {bad[0]}"
         )
+    if max(-low, high) > LARGEST_PIXEL:
+        raise ValueError(f"images have pixels in [{low:.4g}, {high:.4g}], expected [-1, 1]")
     if low < -1 - 1e-4 or high > 1 + 1e-4:
         warnings.warn(
             f"images have pixels in [{low:.4g}, {high:.4g}], expected [-1, 1]: are they scaled?",

@@ -23,6 +23,11 @@ from elsedu.posterior import BACKENDS, FIELDS, Dictionary, Kind, Posterior, fini
 from elsedu.posterior import sharded as distributed
 from elsedu.posterior.state import with_image_index
 
+# Below this ratio of noise to signal, float32 cannot tell the nearest patch from the next: the squared distance of two
+# windows is rounded by about 1e-7 of its own size, and is then divided by 2 sigma^2. (t = .001 is above it.)
+FINE = 1.5e-3
+LEAST_NOISE = 1e-6  # and below this standard deviation float64 cannot
+
 
 class ScoreMachine(Denoiser):
     """The estimator that all patch machines share. Use the four subclasses.
@@ -56,6 +61,9 @@ class ScoreMachine(Denoiser):
         """The posterior of every clean pixel given its noisy window: a `Posterior`.
 
         x: (B, C, H, W); t in (0, 1], float or (B,); label: int or (B,), restricts the dictionary.
+        t must leave noise of a standard deviation of at least 1e-6; where float32 cannot tell the patches apart
+        (about t < .001) the sums are taken in float64. From a query in half precision log_evidence and
+        effective_patches are float32.
         windows: a list of odd sides (LS and ELS only): returns {window: Posterior} from one pass over the
         data and ignores the machine's own window.
         fields: which of `elsedu.posterior.FIELDS` to compute; the mean alone is the cheapest.
@@ -77,27 +85,46 @@ class ScoreMachine(Denoiser):
         return self._posterior(x, t, label, None, ("mean",))[None].mean
 
     def _posterior(self, x, t, label, windows, fields):
-        """{window or None: Posterior}; queries are grouped by (window, label), one pass each."""
+        """{window or None: Posterior}; queries are grouped by (window, label, precision), one pass each."""
         alpha = self.schedule.alpha(t).expand(len(x))
         sigma = self.schedule.sigma(t).expand(len(x))
+        _refuse_vanishing(t, sigma)
         own = self._windows_at(t, len(x))
         labels = [None] * len(x) if label is None else label.tolist()
+        fine = (sigma < FINE * alpha).tolist() if x.dtype != torch.float64 else [False] * len(x)
         groups = {}
-        for b, key in enumerate(zip(own if windows is None else [None] * len(x), labels)):
+        for b, key in enumerate(zip(own if windows is None else [None] * len(x), labels, fine)):
             groups.setdefault(key, []).append(b)
         parts = {}
-        for (window, group_label), index in groups.items():
+        for (window, group_label, exact), index in groups.items():
             index = torch.tensor(index, device=x.device)
+            asked = [window] if windows is None else windows
+            sides = {w: self._clipped(w) for w in asked}
             states = self._states(x[index], alpha.to(x.device)[index], sigma.to(x.device)[index], group_label,
-                                  [window] if windows is None else windows, fields)
-            for w, state in states.items():
-                post = finish(state, self.kind, w, sigma.to(x.device)[index], fields)
+                                  list(dict.fromkeys(sides.values())), fields, exact)
+            for w in dict.fromkeys(asked):
+                post = finish(states[sides[w]], self.kind, sides[w], sigma.to(x.device)[index], fields)
+                for name in ("mean", "variance"):  # the others do not fit into half precision
+                    value = getattr(post, name)
+                    setattr(post, name, None if value is None else value.to(x.dtype))
                 parts.setdefault(None if windows is None else w, []).append((index, post))
         return {w: _scatter(pieces, len(x)) for w, pieces in parts.items()}
 
-    def _states(self, x, alpha, sigma, label, windows, fields):
-        """{window: State}, returned to x's device and dtype."""
-        states = self._sums(x, alpha, sigma, label, windows, fields, self.backend)
+    def _clipped(self, window):
+        """The window that is computed: beyond 2 max(H, W) - 1 every pixel already sees the whole image."""
+        return window if self._whole else min(window, 2 * max(self.image_shape[-2:]) - 1)
+
+    def _states(self, x, alpha, sigma, label, windows, fields, exact=False):
+        """{window: State}, returned to x's device and dtype; exact: computed in float64."""
+        work, backend = x, self.backend
+        if exact:
+            if x.device.type == "mps":
+                raise ValueError(f"noise of standard deviation {float(sigma.min()):.3g} needs float64, which this "
+                                 "device has not: use the CPU")
+            work, backend = x.double(), "definition" if backend == "definition" else "torch"
+        elif x.dtype in (torch.float16, torch.bfloat16):  # their squared distances overflow, or have two digits
+            work = x.float()
+        states = self._sums(work, alpha, sigma, label, windows, fields, backend)
         return {w: _like(state, x) for w, state in states.items()}
 
     def _sums(self, x, alpha, sigma, label, windows, fields, backend):
@@ -213,14 +240,22 @@ class EquivariantLocalScore(_WindowMachine):
         self.dictionary = dictionary
 
 
+def _refuse_vanishing(t, sigma):
+    if bool((sigma < LEAST_NOISE).any()):
+        worst = int(sigma.argmin())
+        raise ValueError(f"t = {float(t.flatten()[worst if t.ndim else 0]):.3g} leaves noise of standard deviation "
+                         f"{float(sigma[worst]):.3g}, which rounding hides; at least {LEAST_NOISE:g} is needed")
+
+
 def _like(state, x):
     """The state on x's device and in its dtype (the definition backend always works in float64 on the CPU)."""
-    if state.m.device == x.device and state.m.dtype == x.dtype:
+    dtype = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype  # sums of half precision overflow
+    if state.m.device == x.device and state.m.dtype == dtype == state.s.dtype:
         return state
     for name in ("m", "s", "v", "v2", "u"):
         value = getattr(state, name)
         if value is not None:
-            setattr(state, name, value.to(x.device, x.dtype))
+            setattr(state, name, value.to(x.device, dtype))
     for name in ("source", "tied", "n"):
         value = getattr(state, name)
         if value is not None:
