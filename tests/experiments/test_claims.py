@@ -102,6 +102,9 @@ def test_mnist_habits_of_the_released_code():
     assert above(margin["windows one step noisier"]) and margin["windows one step noisier"]["median"] < 0.03
     assert below(margin["t = 1 left out"]) and margin["t = 1 left out"]["median"] > -0.03
     few = {name: value["median"] for name, value in found["alike"]["20"].items()}
+    border = measured("conventions-mnist16-resnet-zero")["margin"]["150"]
+    assert below(border["t = 1 left out"]) and undecided(border["both"])
+    assert border["windows one step noisier"]["median"] > 0
     assert 0 < r["all"] - few["all"] < r["ours"] - few["ours"]
     others = [measured(stem)["agreement"]["150"]["els"]["pearson_r"]["median"] for stem in SIX]
     ours = measured("mnist16-resnet-circular")["agreement"]["150"]["els"]["pearson_r"]["median"]
