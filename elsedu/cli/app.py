@@ -54,9 +54,18 @@ def main(arguments=None):
     except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
         # What the library says about wrong input, a missing file, an unwritable folder. Anything else
         # is a defect of elsedu and keeps its traceback.
-        message = " ".join(str(error).split()) or type(error).__name__
-        print(f"error: {_who()}{message}", file=sys.stderr, flush=True)
-        sys.exit(2)
+        _stop(" ".join(str(error).split()) or type(error).__name__)
+    except MemoryError as error:
+        _stop(f"memory is not enough ({str(error) or 'MemoryError'}): take a smaller size, limit or batch")
+    except RuntimeError as error:
+        if "memory" not in str(error):  # what PyTorch raises where Python would raise MemoryError
+            raise
+        _stop(f"memory is not enough: {str(error).splitlines()[0]}; take a smaller size, limit or batch")
+
+
+def _stop(message):
+    print(f"error: {_who()}{message}", file=sys.stderr, flush=True)
+    sys.exit(2)
 
 
 def _who():

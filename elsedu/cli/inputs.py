@@ -19,8 +19,9 @@ def load_data(network, data=None, size=None, limit=None, root=None):
         known = dict(getattr(network, "provenance", {}).get("data", {}))
         if "name" not in known:
             raise ValueError("the network's file does not say on which data it was trained: give --data")
-        data = known.pop("name")
-        for key in ("hash", "images"):
-            known.pop(key, None)
+        data = known["name"]
+        if data not in elsedu.data.SOURCES:
+            raise ValueError(f"the network was trained on {str(data)[:60]!r}, which elsedu does not ship: give --data")
+        known = {key: known[key] for key in ("size", "split", "limit", "seed", "crop") if key in known}
         options = known | {key: value for key, value in options.items() if value is not None}
     return elsedu.load(data, root=root, **options), options

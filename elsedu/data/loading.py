@@ -11,24 +11,29 @@ import numpy as np
 import torch
 
 from elsedu.data import embedded
-from elsedu.data.catalogue import known
+from elsedu.data.catalogue import SOURCES, known
 from elsedu.data.formats import celeba, cifar, idx
 
 from .cache import decoded
 from .download import CELEBA_HELP, download_folder, fetch
 from .imageset import ImageSet
+from .own import ARRAYS, load_own
 from .pixels import resize, to_values
 
 # Mean of the training pixels in [0, 1]: tells MNIST from Fashion-MNIST, whose files have the same names.
 IDX_MEANS = {"mnist": 0.1307, "fashion_mnist": 0.2860}
 
 
-def load(name, size=None, split="train", root=None, limit=None, seed=0, crop="square") -> ImageSet:
-    """Load an image set by name, with pixels in [-1, 1].
+def load(name, size=None, split="train", root=None, limit=None, seed=0, crop="square", skip_corrupt=False) -> ImageSet:
+    """Load an image set, with pixels in [-1, 1]: by name, or your own.
 
     Parameters
     ----------
-    name : str
+    name : str, path or data
+        Your own: a folder of pictures (PNG, JPEG, WebP, BMP, GIF; subfolders are classes), an .npz, .npy or .pt file
+        of arrays (nothing is unpickled), an array or tensor, a pair (images, labels), or a data set of torchvision or
+        of Hugging Face's `datasets` as it is. What was done to sizes, colours and transparent parts is said in a
+        UserWarning; pictures up to 64 pixels that are all of one size keep it, others get 32x32 or `size`.
         Embedded, ready at once: "digits" (1,797 x 8x8), "mnist5k" (5,000 x 28x28), "faces25" (100 x
         25x25), "photos32" (520 colour tiles, 32x32), "two-images" (32x32). Official files: "mnist",
         "fashion_mnist" (60,000 x 28x28), "cifar10" (50,000 x 32x32, colour), "celeba" (colour).
@@ -52,8 +57,11 @@ def load(name, size=None, split="train", root=None, limit=None, seed=0, crop="sq
     seed : int
         Of the draw of `limit`.
     crop : "square" or "none"
-        celeba only: the centre square of the upright photographs, or the whole image squashed to a
+        celeba and your own pictures: the centre square of the photographs, or the whole image squashed to a
         square as in the published code.
+    skip_corrupt : bool
+        Your own folder only: leave out pictures that cannot be decoded, and say so, instead of an error that
+        names them.
 
     Returns
     -------
@@ -77,7 +85,12 @@ def load(name, size=None, split="train", root=None, limit=None, seed=0, crop="sq
     >>> elsedu.load("digits").shape
     (1, 8, 8)
     """
+    mine = name not in SOURCES and (is_path(name) or Path(name).exists()) if isinstance(name, str) else name is not None
+    if mine:
+        return _own(name, size, split, root, limit, seed, crop, skip_corrupt)
     source = known(name)
+    if skip_corrupt:
+        raise ValueError(f"skip_corrupt is for your own folder of pictures; {name} is read whole or not at all")
     size = source.shape[1] if size is None else _whole(size, "size", 1)
     limit = None if limit is None else _whole(limit, "limit", 1)
     seed = _whole(seed, "seed", 0)
@@ -100,6 +113,27 @@ def load(name, size=None, split="train", root=None, limit=None, seed=0, crop="sq
             pixels, labels = pixels[chosen], None if labels is None else labels[chosen]
     labels = None if labels is None else torch.from_numpy(labels)
     return ImageSet(to_values(pixels), labels, name, source.classes)
+
+
+def is_path(name: str) -> bool:
+    """Whether a text is meant as a path: it has a separator, starts with ~, or ends as a file of arrays does."""
+    return "/" in name or os.sep in name or name.startswith("~") or name.lower().endswith(ARRAYS)
+
+
+def _own(source, size, split, root, limit, seed, crop, skip_corrupt):
+    if root is not None:
+        raise ValueError(f"root is for the official files; {source!r:.60} is read as it is")
+    if crop not in celeba.CROPS:
+        raise ValueError(f"unknown crop {crop!r}; expected one of {', '.join(celeba.CROPS)}")
+    size = None if size is None else _whole(size, "size", 1)
+    seed, choose = _whole(seed, "seed", 0), None
+    if limit is not None:
+        count = _whole(limit, "limit", 1)
+
+        def choose(have, name):
+            return subset(have, count, seed, name)
+
+    return load_own(source, size, crop, choose, split, skip_corrupt)
 
 
 def subset(count: int, limit: int, seed: int, name: str = "the set") -> np.ndarray:

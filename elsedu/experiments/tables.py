@@ -134,7 +134,12 @@ def cells(table, columns=None, intervals=True):
 def markdown(table, columns=None, intervals=True):
     """The table in Markdown; columns and intervals as in `cells`."""
     heads, lines = cells(table, columns, intervals)
-    return "\n".join("| " + " | ".join(line) + " |" for line in (heads, ["---"] * len(heads), *lines)) + "\n"
+
+    def entry(text):  # a record may have come from elsewhere: Markdown passes HTML on, and | ends a cell
+        return str(text).replace("<", "&lt;").replace("|", "&#124;").replace("\n", " ")
+
+    rows_ = [heads, ["---"] * len(heads), *lines]
+    return "\n".join("| " + " | ".join(map(entry, line)) + " |" for line in rows_) + "\n"
 
 
 # How a reader calls the parts of a row's name.

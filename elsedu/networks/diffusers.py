@@ -9,14 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from elsedu._common.reading import parse_json, read_text
 from elsedu.diffusion.schedule import LinearVP, Schedule, linear_vp
 from elsedu.networks.base import Network
 
 STEPS = 1000
+SCHEDULERS = ("DDPMScheduler", "DDIMScheduler")
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
 
 
@@ -93,16 +96,43 @@ def from_diffusers(path_or_id: str, **options) -> DiffusersNetwork:
     except ImportError as error:
         raise ImportError("from_diffusers needs diffusers: pip install 'elsedu[pretrained]'") from error
     path = str(path_or_id)
+    _check_kind(path)
     # the default needs the package accelerate and warns where it is not there
     model = _first(UNet2DModel, path, (None, "unet"), {"low_cpu_mem_usage": False, **options})
     config = _first(DDPMScheduler, path, ("scheduler", None), options, config_only=True)
     if config.get("num_train_timesteps", STEPS) != STEPS:
         raise ValueError(f"{path}: a schedule of {config['num_train_timesteps']} steps is not served, only {STEPS}")
+    kind = config.get("_class_name", "DDPMScheduler")
+    if kind not in SCHEDULERS:
+        raise ValueError(f"{path}: noise of the kind {kind} is not served, only {' and '.join(SCHEDULERS)}")
+    if config.get("rescale_betas_zero_snr"):
+        raise ValueError(f"{path}: rescale_betas_zero_snr leaves no signal at t = 1, which the theory divides by")
     scheduler = DDPMScheduler.from_config(config)
     network = DiffusersNetwork(model, tabulated(scheduler.alphas_cumprod.double().numpy()),
                                config.get("prediction_type", "epsilon"), path.rstrip("/").split("/")[-1])
     network.provenance = {"source": "diffusers", "model": json.loads(model.to_json_string())}
     return network.eval()
+
+
+def _check_kind(path: str):
+    """ValueError where a saved pipeline says that it works on codes, with texts, or in another way than DDPM's."""
+    index = Path(path) / "model_index.json"
+    if not index.is_file():
+        return
+    try:
+        parts = parse_json(read_text(index))
+    except ValueError as error:
+        raise ValueError(f"{index} is damaged or no JSON: {error}") from error
+    parts = parts if isinstance(parts, dict) else {}
+    for name in ("vae", "vqvae", "text_encoder", "transformer", "prior"):
+        if name in parts:
+            raise ValueError(f"{path} is a {parts.get('_class_name', 'pipeline')} with a part {name!r}: it draws codes "
+                             "(latents) or follows a text. The theory is about networks that see pixels: a DDPM or "
+                             "DDIM pipeline of a UNet2DModel")
+    model = parts.get("unet", [None, "UNet2DModel"])
+    if not isinstance(model, list) or model[-1] != "UNet2DModel":
+        raise ValueError(f"{path} holds a {model[-1] if isinstance(model, list) and model else model}, expected a "
+                         "UNet2DModel, which sees pixels and no text")
 
 
 def _first(kind, path, folders, options, config_only=False):

@@ -154,3 +154,10 @@ def test_every_study_has_its_command(tmp_path):
     (tmp_path / "unheard-of.json").write_text('{"measured": {}, "provenance": {}}')
     with pytest.raises(ValueError, match="unheard-of"):
         results_table.studies(tmp_path)
+
+
+def test_a_changed_record_brings_no_markup_into_the_table():
+    rows = results_table.rows(missing=False)
+    rows[0] |= {"name": "<script>alert(1)</script>", "device": "a|b\nc"}
+    for render in (results_table.markdown, results_table.html):
+        assert "<script" not in render(rows) and "a|b\nc" not in render(rows)

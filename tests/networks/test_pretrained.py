@@ -124,3 +124,70 @@ def test_it_cannot_be_saved_as_ours(tmp_path):
     with pytest.raises(ValueError, match="diffusers"):
         networks.save(network, tmp_path / "mine.safetensors")
     assert not (tmp_path / "mine.safetensors").exists()
+
+
+CONFIGURATIONS = {
+    "no attention": {"down_block_types": ("DownBlock2D",) * 2, "up_block_types": ("UpBlock2D",) * 2},
+    "attention everywhere": {"down_block_types": ("AttnDownBlock2D",) * 2, "up_block_types": ("AttnUpBlock2D",) * 2},
+    "three scales in colour": {"in_channels": 3, "out_channels": 3, "block_out_channels": (8, 8, 16),
+                               "down_block_types": ("DownBlock2D", "AttnDownBlock2D", "DownBlock2D"),
+                               "up_block_types": ("UpBlock2D", "AttnUpBlock2D", "UpBlock2D")},
+    "Fourier times": {"time_embedding_type": "positional", "flip_sin_to_cos": False, "freq_shift": 1},
+    "not square": {"sample_size": (8, 12)},
+}  # fmt: skip
+SCHEDULES = {
+    "linear": {}, "squaredcos": {"beta_schedule": "squaredcos_cap_v2"},
+    "scaled": {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012},
+    "other linear": {"beta_start": 0.001, "beta_end": 0.01},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "sample", "v_prediction"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("pipeline", ["DDPM", "DDIM"])
+def test_saved_pipelines(tmp_path, pipeline, schedule, prediction):
+    """DDPM and DDIM pipelines as diffusers writes them: x0 is what diffusers' own scheduler makes of the answer."""
+    options = {**SCHEDULES[schedule], "prediction_type": prediction, "clip_sample": False}
+    scheduler = getattr(diffusers, f"{pipeline}Scheduler")(**options)
+    model = unet()
+    getattr(diffusers, f"{pipeline}Pipeline")(unet=model, scheduler=scheduler).save_pretrained(tmp_path)
+    network = networks.from_diffusers(tmp_path, local_files_only=True)
+    reference = diffusers.DDIMScheduler(**options)
+    reference.set_timesteps(1000)
+    x = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    for step in (99, 499, 899):
+        with torch.no_grad():
+            expected = reference.step(model(x, step).sample, step, x).pred_original_sample
+            found = network.denoise(x, (step + 1) / 1000)
+        torch.testing.assert_close(found, expected, atol=2e-3, rtol=2e-3)
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_configurations_of_the_model(tmp_path, name):
+    model = unet(**CONFIGURATIONS[name])
+    network = networks.from_diffusers(saved(tmp_path, model))
+    x = torch.randn(2, *network.image_shape, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        torch.testing.assert_close(network.noise(x, 0.3), model(x, 299).sample)
+    assert torch.isfinite(elsedu.sample(network, x, steps=3)).all()
+
+
+def test_latents_texts_and_other_noise_are_refused(tmp_path):
+    folder = saved(tmp_path, unet())
+    index = folder / "model_index.json"
+    for content, words in (
+        ('{"_class_name": "LDMPipeline", "vqvae": [], "unet": ["diffusers", "UNet2DModel"]}', "LDMPipeline.*latents"),
+        ('{"_class_name": "StableDiffusionPipeline", "vae": [], "text_encoder": []}', "StableDiff.*latents"),
+        ('{"unet": ["diffusers", "UNet2DConditionModel"]}', "UNet2DConditionModel, expected a UNet2DModel"),
+        ("{", "model_index.json is damaged"), ("[" * 100_000, "nested too deeply"),
+    ):  # fmt: skip
+        index.write_text(content)
+        with pytest.raises(ValueError, match=words):
+            networks.from_diffusers(folder)
+    index.unlink()
+    diffusers.FlowMatchEulerDiscreteScheduler().save_pretrained(folder / "scheduler")
+    with pytest.raises(ValueError, match="FlowMatchEulerDiscreteScheduler is not served"):
+        networks.from_diffusers(folder)
+    saved(tmp_path, unet(), rescale_betas_zero_snr=True)
+    with pytest.raises(ValueError, match="no signal at t = 1"):
+        networks.from_diffusers(folder)

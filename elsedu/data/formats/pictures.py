@@ -35,8 +35,14 @@ def decode(content: bytes, name: str, formats: tuple[str, ...] = PHOTOGRAPHS) ->
             width, height = image.size
             if width * height > MOST_PIXELS:
                 raise ValueError(f"it has {width} x {height} pixels, at most {MOST_PIXELS:,} are read")
+            frames = getattr(image, "n_frames", 1) if image.format in ("GIF", "WEBP") else 1
+            image.seek(0)
             image.load()
-            return image.copy()
+            exif = image.getexif()
+            decoded = image.copy()
+            decoded.info["elsedu_frames"] = frames
+            decoded.getexif().update(exif)
+            return decoded
     except Image.UnidentifiedImageError:
         raise ValueError(f"{name} cannot be decoded: it is no picture of the format {', '.join(formats)}") from None
     except (
