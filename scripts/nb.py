@@ -9,6 +9,9 @@
 In the text file a cell starts with ``%%% md ID`` or ``%%% code ID``. Lines that begin with ``| `` right
 under the marker become metadata: ``| tags: a b``, ``| figure: fig-name``, ``| caption: text`` (continued by
 lines that begin with ``|   ``), ``| alt: text`` and ``| width: 80%``.
+
+Tags for the site (book/_ext/elsedu_page; the notebook is the same with and without): ``teach`` leaves a cell's code
+open on the page, ``columns`` makes tables of what it prints, ``quiet`` leaves out what it prints.
 """
 
 import argparse

@@ -60,10 +60,25 @@
     }
   };
 
+  // What a search finds is cut out of the source: formulas come without their TeX delimiters.
+  const cleanExcerpts = () => {
+    const results = document.querySelector("#search-results");
+    if (!results) return;
+    const tex = /\\[()[\]]|\\(?:begin|end)\{\w+\*?\}|\\(?:label\{[^}]*\}|quad|left|right|big|Big|,|;|\\)|[{}&]/g;
+    new MutationObserver(() => {
+      for (const line of results.querySelectorAll("p.context:not([data-clean])")) {
+        line.dataset.clean = "";
+        const texts = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replace(tex, " ").replace(/\s+/g, " ");
+      }
+    }).observe(results, {childList: true, subtree: true});
+  };
+
   document.addEventListener("DOMContentLoaded", () => {
     codeSwitch();
     keepPunctuation();
     wideTables();
     followSidebar();
+    cleanExcerpts();
   });
 })();

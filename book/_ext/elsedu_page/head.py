@@ -1,6 +1,9 @@
 """What a page says of itself: description, preview picture, and no more scripts than it needs."""
 
 import html
+import re
+import shutil
+from pathlib import Path
 
 from docutils import nodes
 
@@ -46,5 +49,33 @@ def describe(app, pagename, templatename, context, doctree):
     context["metatags"] = context.get("metatags", "") + tags(title, description(doctree), address(app.config), pagename)
 
 
+_ICON_FONTS = re.compile(
+    r"@font-face\{[^}]*Awesome[^}]*\}"  # the fonts
+    r"|(?:\.fa-[\w-]+(?:::?before)?,?)+\{(?:--fa[\w-]*|content):[^}]*\}"  # a letter of them for each name
+)
+
+
+def without_icon_fonts(css):
+    """A style sheet without Font Awesome's fonts and letters (_static/icons.css draws the icons in use)."""
+    return _ICON_FONTS.sub("", css)
+
+
+def lighten(app, exception):
+    """Take out of the finished site what no page loads: icon fonts and their script, and maps for developers."""
+    static = Path(app.outdir) / "_static"
+    if exception is not None or app.builder.format != "html":
+        return
+    shutil.rmtree(static / "vendor" / "fontawesome", ignore_errors=True)
+    for file in [*static.glob("scripts/fontawesome*"), *static.glob("s*/*.map")]:
+        file.unlink()
+    sheet = static / "styles" / "pydata-sphinx-theme.css"
+    if sheet.exists():
+        sheet.write_text(without_icon_fonts(sheet.read_text(encoding="utf-8")), encoding="utf-8")
+    for file in (static / "scripts").glob("*.js"):
+        text = file.read_text(encoding="utf-8")
+        file.write_text(re.sub(r"\n//# sourceMappingURL=\S+\s*$", "\n", text), encoding="utf-8")
+
+
 def setup(app):
     app.connect("html-page-context", describe)
+    app.connect("build-finished", lighten, priority=900)
