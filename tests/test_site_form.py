@@ -247,6 +247,26 @@ def test_every_page_describes_itself():
     assert (ROOT / "book/_static/preview.png").exists()
 
 
+def test_mathjax_is_for_pages_with_formulas(document):
+    class Script(str):
+        attributes = {}
+
+    settings = Script("")
+    settings.attributes = {"body": "window.MathJax = {}"}
+    scripts = [Script("_static/mathjax/tex-chtml.js"), settings, Script("_static/book.js")]
+    assert head.without_mathjax(scripts) == ["_static/book.js"]
+    document += nodes.paragraph(text="No formula.")
+    assert not head.has_formulas(document)
+    document += nodes.raw("", '<span class="math">x</span>', format="html")
+    assert head.has_formulas(document)
+
+
+def test_icon_fonts_leave_the_style_sheet():
+    fonts = "@font-face{font-family:Font Awesome\\ 6 Free;src:url(a.woff2)}"
+    letters = '.fa-sun:before,.fa-moon::before{content:"\\f185"}'
+    assert head.without_icon_fonts(fonts + letters + "p{margin:0}") == "p{margin:0}"
+
+
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
 def test_a_chapter_opens_little_code(path):
     """Code that teaches is chosen: it is the smaller part of a chapter's code."""

@@ -42,9 +42,23 @@ def tags(title, text, site, pagename):
     return "\n".join(lines)
 
 
+def has_formulas(doctree):
+    """Whether a page needs MathJax, in its text or in what a cell shows as HTML."""
+    if any(True for _ in doctree.findall(nodes.math)) or any(True for _ in doctree.findall(nodes.math_block)):
+        return True
+    return any('class="math' in raw.astext() for raw in doctree.findall(nodes.raw))
+
+
+def without_mathjax(scripts):
+    """The scripts of a page less MathJax and its settings."""
+    return [script for script in scripts if "mathjax" not in f"{script} {getattr(script, 'attributes', {})}".lower()]
+
+
 def describe(app, pagename, templatename, context, doctree):
     if doctree is None:
         return
+    if not has_formulas(doctree):
+        context["script_files"] = without_mathjax(context["script_files"])
     title = app.env.titles[pagename].astext() if pagename in app.env.titles else app.config.html_title
     context["metatags"] = context.get("metatags", "") + tags(title, description(doctree), address(app.config), pagename)
 
@@ -67,7 +81,7 @@ def lighten(app, exception):
         return
     shutil.rmtree(static / "vendor" / "fontawesome", ignore_errors=True)
     for file in [*static.glob("scripts/fontawesome*"), *static.glob("s*/*.map")]:
-        file.unlink()
+        file.unlink(missing_ok=True)
     sheet = static / "styles" / "pydata-sphinx-theme.css"
     if sheet.exists():
         sheet.write_text(without_icon_fonts(sheet.read_text(encoding="utf-8")), encoding="utf-8")
@@ -77,5 +91,5 @@ def lighten(app, exception):
 
 
 def setup(app):
-    app.connect("html-page-context", describe)
+    app.connect("html-page-context", describe, priority=900)  # after MathJax has been added
     app.connect("build-finished", lighten, priority=900)
