@@ -215,7 +215,7 @@ STUDIES = {
     "windows-budget": "denoisers budget", "kappa-": "calibration kappa {}", "windows-": "calibration windows {}",
     "denoisers-": "denoisers {}", "halves-": "denoisers halves",
     "attention-": "attention {}", "published-": "calibration published {}", "rules-": "variants rules {}",
-    "shifts-": "variants shifts {}", "conventions-": "variants conventions {}",
+    "shifts-": "variants shifts {}", "residual-": "residual {}", "conventions-": "variants conventions {}",
 }
 
 
