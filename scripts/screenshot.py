@@ -34,7 +34,7 @@ def main():
                     page.goto(f"{address}/{name}.html", wait_until="networkidle")
                     # Pictures below the fold wait for the reader, who is not coming.
                     page.evaluate("for (const e of document.images) e.loading = 'eager'")
-                    page.wait_for_load_state("networkidle")
+                    page.evaluate("Promise.all([...document.images].map(e => e.decode().catch(() => 0)))")
                     file = args.out / f"{name.replace('/', '-')}-{width}-{theme}.png"
                     page.screenshot(path=str(file), full_page=args.height is None)
                     print(file)

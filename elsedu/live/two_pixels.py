@@ -61,7 +61,7 @@ class TwoPixels(Exhibit):
         noise = torch.from_numpy(normal_noise(1, 2 * RAIN)).reshape(-1, 2).double()
         pictures = []
         for key in self.machines:
-            figure = Figure(figsize=(3, 3))
+            figure = Figure(figsize=(3, 3), layout="none")
             ax = figure.add_axes((0, 0, 1, 1))
             ends = self.ends(key, noise)
             ax.plot(*torch.stack([noise, ends]).unbind(-1), color=COLORS[SHORT[key]], linewidth=0.4, alpha=0.35)
