@@ -1,6 +1,6 @@
 """How fast the machine in the page is, measured in headless Chromium on this computer.
 
-    python benchmarks/live.py [--workers 1] [--repeats 7] [--processor wasm] [--json FILE]
+    python benchmarks/live.py [--quick] [--workers 1] [--repeats 7] [--processor wasm] [--json FILE]
 
 For each case: the median (and range) of the time of a whole sample, the seconds in which the page and its workers had
 a processor (on a busy computer the honest number), the longest pause in which the page would not
@@ -126,13 +126,14 @@ def main():
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--processor", choices=("wasm", "js"), default="wasm")
+    parser.add_argument("--quick", action="store_true", help="one case and one network")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
                "load": os.getloadavg()[0]}  # fmt: skip
     record = {"machine": machine, "workers": options.workers, "steps": options.steps, "samples": [], "networks": []}
     with blank_page() as page:
-        for name, (images, windows, border) in cases().items():
+        for name, (images, windows, border) in list(cases().items())[: 1 if options.quick else None]:
             asked = {"set": packed(images), "windows": windows, "border": border, "steps": options.steps,
                      "repeats": options.repeats, "workers": options.workers, "prefer": options.processor}  # fmt: skip
             before = page.processor_seconds()
@@ -146,7 +147,7 @@ def main():
             record["samples"].append(row)
             print(f"{name:40s} {line(times, seconds, options.steps)}, pause {row['longest_pause_ms']:.0f} ms, "
                   f"memory {row['memory_MB'] or float('nan'):.0f} MB", flush=True)  # fmt: skip
-        for name in NETWORKS:
+        for name in NETWORKS[: 1 if options.quick else None]:
             asked = {"payload": network_payload(elsedu.networks.network(name)), "steps": options.steps,
                      "repeats": options.repeats, "prefer": "js" if options.processor == "js" else "auto"}  # fmt: skip
             before = page.processor_seconds()
