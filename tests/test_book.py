@@ -328,3 +328,10 @@ def test_links_collects_addresses():
     text = "see https://arxiv.org/abs/2412.20292. [x](https://a.org/b) <https://c.org> http://127.0.0.1:80/x"
     assert links.addresses(text) == {"https://arxiv.org/abs/2412.20292", "https://a.org/b", "https://c.org"}
     assert ROOT / "README.md" in links.sources()
+
+
+def test_contributing_names_files_that_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = [p for p in re.findall(r"`([\w./]+)`", text) if "/" in p or p.endswith((".md", ".yml", ".toml"))]
+    assert len(paths) > 20
+    assert [p for p in paths if not (ROOT / p).exists()] == []
