@@ -20,7 +20,7 @@ BOOK = Path(__file__).parents[2] / "book"
 LABELS = sorted(exercises.known())
 
 
-_DEFINITIONS = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef | ast.Assign
+_DEFINITIONS = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AugAssign
 
 
 def _source(cell):
@@ -47,7 +47,15 @@ def _defined(statement):
 
 
 def _used(statement):
-    return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    """Names that a statement takes from outside: not the arguments and variables of a function."""
+    names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
+    used = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+    if isinstance(statement, ast.AugAssign):
+        used |= _defined(statement)
+    if isinstance(statement, ast.FunctionDef):
+        own = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        used -= own | {node.arg for node in ast.walk(statement) if isinstance(node, ast.arg)}
+    return used
 
 
 @functools.cache
@@ -66,18 +74,28 @@ def solutions():
                     own = [one for one in statements if one is not node]
                     found[label] = functools.partial(_run, list(before), own, node.test.args[1])
             if not cell.source.lstrip().startswith("# @title Solution") and "live" not in cell.metadata.get("tags", []):
-                before += [one for one in statements if isinstance(one, _DEFINITIONS)]
+                before += [one for one in statements if not isinstance(one, ast.Expr | ast.Assert | ast.If)]
     return found
 
 
 def _run(before, own, answer):
-    """Run a solution with just those statements of its chapter that it needs, and return its answer."""
+    """Run a solution with just those statements of its chapter that it needs, and return its answer.
+
+    First with definitions alone, the last of each name; where that fails, with the chapter's loops as well.
+    """
+    try:
+        return _execute([one for one in before if isinstance(one, _DEFINITIONS)], own, answer, last=True)
+    except (NameError, KeyError, RuntimeError):
+        return _execute(before, own, answer, last=False)
+
+
+def _execute(before, own, answer, last):
     needed, wanted = [], set().union(*(_used(one) for one in [*own, ast.Expr(answer)]))
     for statement in reversed(before):
         defined = _defined(statement)
         if defined & wanted:
             needed.insert(0, statement)
-            wanted = (wanted - defined) | _used(statement)  # the last definition before the solution is enough
+            wanted = (wanted - defined if last else wanted) | _used(statement)
     space = {"__name__": "chapter"}
     for statement in [*needed, *own]:
         exec(compile(ast.Module([statement], []), "<chapter>", "exec"), space)
@@ -190,6 +208,11 @@ def _spoil(answer, change):
     return wrong, lambda: not _same(answer, wrong)
 
 
+# Where what comes out is another right answer.
+EQUALLY_RIGHT = {
+    ("ex-island", "transposed"): "an island lying on its side",
+    ("ex-open-bound", "rounded"): "a bound that is a little looser here and tighter there",
+}
 CHANGES = {"zero": _zero, "negated": _negated, "factor": _factor, "transposed": _transposed, "rounded": _rounded}
 
 
@@ -210,6 +233,8 @@ def test_the_solution_is_accepted_in_any_number_format(label):
 @pytest.mark.parametrize("change", [*CHANGES, "stubborn"])
 @pytest.mark.parametrize("label", LABELS)
 def test_a_spoilt_solution_is_refused(label, change):
+    if (label, change) in EQUALLY_RIGHT:
+        pytest.skip(EQUALLY_RIGHT[label, change])
     answer = _answer(label)
     if change == "stubborn":
         if not callable(answer):

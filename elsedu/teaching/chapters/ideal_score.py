@@ -131,6 +131,8 @@ def winner(answer):
         return compare(got, truth)
     if not isinstance(got, torch.Tensor) or got.shape != truth.shape:
         return f"the answer should be one index (0 or 1) for each of the {len(x)} samples."
+    if not torch.equal(got.double(), got.long().double()):
+        return "an index is a whole number: 0 or 1."
     hits = int((got.long() == truth).sum())
     if hits == len(x):
         return None

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 
 import elsedu
@@ -149,9 +150,11 @@ def bound(answer):
                          + torch.randn(300, 1, generator=generator, dtype=torch.float64))
     query = patches[:20] + 0.2 * torch.randn(20, 25, generator=generator, dtype=torch.float64)
     got, true, weak = answer(query, patches), torch.cdist(query, patches)**2, _mean_bound(query, patches)
-    if got is None or got is Ellipsis or not isinstance(got, torch.Tensor) or got.shape != true.shape:
-        return compare(got, true) if not isinstance(got, torch.Tensor) else (
-            f"the shape should be {tuple(true.shape)}, got {tuple(got.shape)}.")
+    if not isinstance(got, torch.Tensor | np.ndarray):
+        return compare(got, true)
+    got = torch.as_tensor(got)
+    if got.shape != true.shape:
+        return f"the shape should be {tuple(true.shape)}, got {tuple(got.shape)}."
     if not bool(torch.isfinite(got).all()):
         return "the bound holds NaN or infinite values."
     if bool((got > true * (1 + 1e-9) + 1e-9).any()):
