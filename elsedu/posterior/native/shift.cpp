@@ -21,6 +21,10 @@ namespace {
 
 inline int at_least(int a, int b) { return a > b ? a : b; }
 inline int at_most(int a, int b) { return a < b ? a : b; }
+inline int wrapped(int i, int size) { return i < 0 ? i + size : i >= size ? i - size : i; }  // at most one round off
+
+constexpr double log2_e = 1.4426950408889634;
+inline float as_near_as(float distance) { return distance * 1.000001f + 1e-30f; }  // what is below is tied
 
 struct Range {
     int begin, end;
@@ -30,7 +34,7 @@ struct Range {
 // border just as the window around p = q - shift does.
 Range served(const Job &job, int size, int radius, int shift) {
     if (job.circular) return job.interior ? Range{radius, size - radius} : Range{0, size};
-    if (shift == 0) return {0, size};  // same place, same overlap
+    if (shift == 0) return {0, size};                                         // same place, same overlap
     return {radius + at_least(shift, 0), size - radius + at_most(shift, 0)};  // both windows inside
 }
 
@@ -51,15 +55,17 @@ struct Line {
 constexpr int strip = STRIP / parts;  // columns whose sums are kept in registers
 
 struct Workspace {
-    vec *image;         // (height, width, channels): one block of training images, a lane each
-    vec padding;        // 0, and infinite in the lanes of the last block that hold no image
-    float *query;       // (height, 2 width, channels): x side by side with itself, so that no column wraps
-    vec *differences;   // (height, width): D of one shift, kept if there are several windows
-    Line *lines;        // (2 P - 1)
-    vec *column_sums;   // (P, width + 2 radius): D summed over P rows, with what lies beyond the border
-    vec *distance;      // (width): D summed over the window
-    int *near;          // (width): columns where some image is near enough to count
-    reg *lane_sums;     // (windows, pixels, terms): Sums::sums for each lane
+    vec *image;        // (height, width, channels): one block of training images, a lane each
+    vec padding;       // 0, and infinite in the lanes of the last block that hold no image
+    float *query;      // (height, 2 width, channels): x side by side with itself, so that no column wraps
+    vec *differences;  // (height, width): D of one shift, kept if there are several windows
+    Line *lines;       // (2 P - 1)
+    vec *column_sums;  // (P, width + 2 radius): D summed over P rows, with what lies beyond the border
+    vec *distance;     // (width): D summed over the window
+    int *near;         // (width): columns where some image is near enough to count
+    int *used;         // (height): how many of the windows a vertical shift serves
+    bool *dense;       // (windows): some image was near enough at most columns of the last row
+    reg *lane_sums;    // (windows, pixels, terms): Sums::sums for each lane
 };
 
 // One more than the row needs: rows whose distance is a multiple of 4096 bytes evict each other from the cache.
@@ -81,6 +87,8 @@ int64_t lay_out(const Job &job, void *memory, Workspace &w) {
     take(w.column_sums, int64_t(at_least(largest, job.window_count)) * (job.width + largest));
     take(w.distance, job.width);
     take(w.near, job.width);
+    take(w.used, job.height);
+    take(w.dense, job.window_count);
     take(w.lane_sums, job.window_count * pixels * job.terms());
     return used;
 }
@@ -166,37 +174,45 @@ struct Machine {
             for (int dx = first_dx; dx <= last_dx; dx++) {
                 const Range columns = served(job, width, radius, dx), inside = overlap(job, width, dx);
                 if (columns.begin >= columns.end) continue;
-                const int from = at_least(inside.begin, columns.begin - radius), to = at_most(inside.end, columns.end + radius);
+                const int from = at_least(inside.begin, columns.begin - radius);
+                const int to = at_most(inside.end, columns.end + radius);
                 int column = from;
                 for (; column + strip <= to; column += strip) sum_rows<strip>(column, dx, count, side);
-                if (column < to && to - from >= strip) sum_rows<strip>(to - strip, dx, count, side);
-                else for (; column < to; column++) sum_rows<1>(column, dx, count, side);
-                for (int i = 0; i < count; i++) serve(first + i, w.column_sums + int64_t(i) * (width + 2 * radius), side, dy, dx, sums, lane_sums);
+                if (column < to && to - from >= strip) {
+                    sum_rows<strip>(to - strip, dx, count, side);
+                } else {
+                    for (; column < to; column++) sum_rows<1>(column, dx, count, side);
+                }
+                for (int i = 0; i < count; i++) {
+                    vec *line = w.column_sums + int64_t(i) * (width + 2 * radius);
+                    serve(first + i, line, side, dy, dx, sums, lane_sums, w.dense[0]);
+                }
             }
         }
     }
 
-    void serve(int row, vec *line, int side, int dy, int dx, const Sums &sums, reg *lane_sums) {
+    void serve(int row, vec *line, int side, int dy, int dx, const Sums &sums, reg *lane_sums, bool &dense) {
         const int radius = side / 2, width = job.width;
         const Range columns = served(job, width, radius, dx);
-        if (job.circular)  // columns beyond the border are those of the other side
+        if (job.circular) {  // columns beyond the border are those of the other side
             for (int j = 0; j < radius; j++) {
                 line[j] = line[j + width];
                 line[radius + width + j] = line[radius + j];
             }
-        else if (dx == 0)
+        } else if (dx == 0) {
             for (int j = 0; j < radius; j++) line[j] = line[radius + width + j] = all(0);
+        }
         sum_columns(line + columns.begin, side, columns.end - columns.begin, w.distance);
-        add_weights(row, columns.begin, columns.end, (row - dy + job.height) % job.height, dx, sums, lane_sums);
+        add_weights(row, columns.begin, columns.end, wrapped(row - dy, job.height), dx, sums, lane_sums, dense);
     }
 
     // Where the row of the training image and the row of x opposite lie; nowhere for a row beyond a zero border
     void find_row(int row, int dy, Line &line) {
-        if (job.circular) row = (row + job.height) % job.height;
+        if (job.circular) row = wrapped(row, job.height);
         line.y = nullptr;
         if (row < 0 || row >= job.height) return;
         line.y = image_row(row);
-        line.x = w.query + (int64_t((row - dy + job.height) % job.height) * 2 * job.width + job.width) * channels();
+        line.x = w.query + (int64_t(wrapped(row - dy, job.height)) * 2 * job.width + job.width) * channels();
     }
 
     // sum += D of one row at n columns
@@ -240,6 +256,14 @@ struct Machine {
         const int width = job.width, count = job.window_count, largest = job.windows[count - 1];
         const int64_t stride = width + largest;
         const Range rows = served(job, job.height, job.windows[0] / 2, dy), rows_inside = overlap(job, job.height, dy);
+        const int64_t sums_stride = int64_t(job.height) * width * terms();
+        for (int row = rows.begin; row < rows.end; row++) {  // windows are nested: the first so many serve this row
+            w.used[row] = 0;
+            for (int i = 0; i < count; i++) {
+                const Range r = served(job, job.height, job.windows[i] / 2, dy);
+                w.used[row] += row >= r.begin && row < r.end;
+            }
+        }
         for (int dx = first_dx; dx <= last_dx; dx++) {
             const Range inside = overlap(job, width, dx), columns = served(job, width, job.windows[0] / 2, dx);
             if (columns.begin >= columns.end) continue;
@@ -260,18 +284,24 @@ struct Machine {
                     out[column] = sum;
                 }
             }
+            int serving = 0;
+            for (int i = 0; i < count; i++) {
+                const Range c = served(job, width, job.windows[i] / 2, dx);
+                serving += c.begin < c.end;
+            }
             for (int row = rows.begin; row < rows.end; row++) {
-                int used = 0;  // windows that this shift serves here
-                for (; used < count; used++) {
-                    const Range r = served(job, job.height, job.windows[used] / 2, dy), c = served(job, width, job.windows[used] / 2, dx);
-                    if (row < r.begin || row >= r.end || c.begin >= c.end) break;
-                }
+                const int used = at_most(serving, w.used[row]);  // windows that this shift serves here
                 int column = inside.begin;
                 for (; column + strip <= inside.end; column += strip) grow_rows<strip>(row, column, used);
-                if (column < inside.end && inside.end - inside.begin >= strip) grow_rows<strip>(row, inside.end - strip, used);
-                else for (; column < inside.end; column++) grow_rows<1>(row, column, used);
-                for (int i = 0; i < used; i++)
-                    serve(row, w.column_sums + i * stride, job.windows[i], dy, dx, sums[i], w.lane_sums + int64_t(i) * job.height * width * terms());
+                if (column < inside.end && inside.end - inside.begin >= strip) {
+                    grow_rows<strip>(row, inside.end - strip, used);
+                } else {
+                    for (; column < inside.end; column++) grow_rows<1>(row, column, used);
+                }
+                for (int i = 0; i < used; i++) {
+                    vec *line = w.column_sums + i * stride;
+                    serve(row, line, job.windows[i], dy, dx, sums[i], w.lane_sums + i * sums_stride, w.dense[i]);
+                }
             }
         }
     }
@@ -289,66 +319,93 @@ struct Machine {
             for (; done < radius;) {
                 done++;
                 int above = row - done, below = row + done;
-                if (job.circular) above = (above + height) % height, below %= height;
-                if (above >= 0) for (int j = 0; j < n; j++) sum[j] += d[int64_t(above) * (width + 1) + j];
-                if (below < height) for (int j = 0; j < n; j++) sum[j] += d[int64_t(below) * (width + 1) + j];
+                if (job.circular) {
+                    above = wrapped(above, height);
+                    below = wrapped(below, height);
+                }
+                if (above >= 0) {
+                    for (int j = 0; j < n; j++) sum[j] += d[int64_t(above) * (width + 1) + j];
+                }
+                if (below < height) {
+                    for (int j = 0; j < n; j++) sum[j] += d[int64_t(below) * (width + 1) + j];
+                }
             }
             vec *out = w.column_sums + i * stride + radius + column;
             for (int j = 0; j < n; j++) out[j] = sum[j];
         }
     }
 
-    void add_weights(int row, int begin, int end, int query_row, int dx, const Sums &sums, reg *lane_sums) {
+    void add_weights(int row, int begin, int end, int query_row, int dx, const Sums &sums, reg *lane_sums,
+                     bool &dense) {
         const int split = dx > 0 && job.circular ? at_most(at_least(dx, begin), end) : begin;
         const int64_t first = int64_t(query_row) * job.width - dx;
-        if (split > begin) add_weights(row, begin, split, first + job.width, w.distance, sums, lane_sums);
-        add_weights(row, split, end, first, w.distance + (split - begin), sums, lane_sums);
+        int near = 0;
+        if (split > begin) near = add_weights(row, begin, split, first + job.width, w.distance, sums, lane_sums, dense);
+        near += add_weights(row, split, end, first, w.distance + (split - begin), sums, lane_sums, dense);
+        dense = 8 * near >= 7 * (end - begin);
     }
 
-    void add_weights(int row, int begin, int end, int64_t first, const vec *distance, const Sums &sums, reg *lane_sums) {
-        const float *cutoff = sums.cutoff + first, *alert = sums.alert + first;
+    // Returns at how many columns some image was near. Where most are (`dense`), looking first costs more than it
+    // saves: the loop over what was found is short and ends where the processor does not expect it.
+    int add_weights(int row, int begin, int end, int64_t first, const vec *distance, const Sums &sums, reg *lane_sums,
+                    bool dense) {
+        const float *cutoff = sums.cutoff + first;
+        const vec *y = image_row(row);
         int near_count = 0;
+        if (dense) {
+            for (int column = begin; column < end; column++) {
+                const vec d = distance[column - begin];
+                if (!any_at_most(d, cutoff[column])) continue;
+                add_weight(d, y + int64_t(column) * channels(), row, column, first + column, sums, lane_sums);
+                near_count++;
+            }
+            return near_count;
+        }
         for (int column = begin; column < end; column++) {
             w.near[near_count] = column;
             near_count += any_at_most(distance[column - begin], cutoff[column]);
         }
         for (int i = 0; i < near_count; i++) {
             const int column = w.near[i];
-            const int64_t pixel = first + column;
-            const vec d = distance[column - begin];
-            if (__builtin_expect(any_less(d, alert[column]), 0))
-                nearer(d, pixel, int64_t(row) * job.width + column, sums, lane_sums);
-            vec z;
-            const reg nearest = fill(sums.nearest[pixel]);
-            for (int k = 0; k < parts; k++) z.part[k] = (nearest - d.part[k]) * rate;
-            if (full)
-                for (int k = 0; k < parts; k++) z.part[k] = z.part[k] > -100.f ? z.part[k] : fill(-100.f);
-            const vec weight = power_of_two(z);
-            const vec *y = image_row(row) + int64_t(column) * channels();
-            reg *s = lane_sums + pixel * terms();
-            s[0] += fold(weight);
-            for (int c = 0; c < channels(); c++) {
-                const vec value = weight * y[c];
-                s[1 + c] += fold(value);
-                if (full) s[1 + channels() + c] += fold(value * y[c]);
-            }
-            if (full) s[1 + 2 * channels()] += fold(weight * z);
+            const vec *value = y + int64_t(column) * channels();
+            add_weight(distance[column - begin], value, row, column, first + column, sums, lane_sums);
         }
+        return near_count;
     }
 
-    __attribute__((noinline)) void nearer(vec d, int64_t pixel, int64_t position, const Sums &sums, reg *lane_sums) {
+    INLINE void add_weight(vec d, const vec *y, int row, int column, int64_t pixel, const Sums &sums, reg *lane_sums) {
+        reg *s = lane_sums + pixel * terms();
+        if (__builtin_expect(any_less(d, sums.alert[pixel]), 0)) {
+            nearer(d, pixel, int64_t(row) * job.width + column, sums, s);
+        }
+        vec z;
+        const reg nearest = fill(sums.nearest[pixel]);
+        for (int k = 0; k < parts; k++) z.part[k] = (nearest - d.part[k]) * rate;
+        if (full) {
+            for (int k = 0; k < parts; k++) z.part[k] = z.part[k] > vanishing ? z.part[k] : fill(vanishing);
+        }
+        const vec weight = power_of_two(z);
+        s[0] += fold(weight);
+        for (int c = 0; c < channels(); c++) {
+            const vec value = weight * y[c];
+            s[1 + c] += fold(value);
+            if (full) s[1 + channels() + c] += fold(value * y[c]);
+        }
+        if (full) s[1 + 2 * channels()] += fold(weight * z);
+    }
+
+    __attribute__((noinline)) void nearer(vec d, int64_t pixel, int64_t position, const Sums &sums, reg *s) {
         float distance[lanes];
         memcpy(distance, &d, sizeof d);
         int best = 0, as_near = 0;
         for (int i = 1; i < lanes; i++)
             if (distance[i] < distance[best]) best = i;
-        const float least = distance[best], old = sums.nearest[pixel], same = least * 1.000001f + 1e-30f;
+        const float least = distance[best], old = sums.nearest[pixel], same = as_near_as(least);
         for (int i = 0; i < lanes; i++) as_near += distance[i] < same;
         if (least < old) {
             float z = (least - old) * rate;
-            z = z > -100.f ? z : -100.f;
+            z = z > vanishing ? z : vanishing;
             const float scale = power_of_two(fill(z))[0];
-            reg *s = lane_sums + pixel * terms();
             if (full) s[1 + 2 * channels()] += s[0] * z;
             for (int i = 0; i < terms(); i++) s[i] *= scale;
             sums.nearest[pixel] = least;
@@ -358,7 +415,7 @@ struct Machine {
         } else {
             sums.tied[pixel] = 1;
         }
-        sums.alert[pixel] = full && !sums.tied[pixel] ? sums.nearest[pixel] * 1.000001f + 1e-30f : sums.nearest[pixel];
+        sums.alert[pixel] = full && !sums.tied[pixel] ? as_near_as(sums.nearest[pixel]) : sums.nearest[pixel];
     }
 
     void flush(const Sums &sums, const reg *lane_sums) {
@@ -387,14 +444,18 @@ struct Machine {
         for (int64_t b = 0; b < job.batch; b++) {
             Sums *sums = all_sums + b * job.window_count;
             alpha = float(job.alpha[b]);
-            const double r = 0.5 / (job.sigma[b] * job.sigma[b]) * 1.4426950408889634;
+            const double r = 0.5 / (job.sigma[b] * job.sigma[b]) * log2_e;
             rate = r < 1e37 ? float(r) : 1e37f;
-            reach = float(job.reach * 1.4426950408889634 / rate);
+            reach = float(job.reach * log2_e / rate);
             pack_query(job, job.queries + b * values, w.query);
+            memset(w.dense, 0, job.window_count * sizeof *w.dense);
             memset((void *)w.lane_sums, 0, job.window_count * pixels * terms() * sizeof(reg));
             for (int dy = begin - reach_y; dy < end - reach_y; dy++)
-                if (several) several_windows(dy, -reach_x, last_x, sums);
-                else one_window(dy, -reach_x, last_x, sums[0], w.lane_sums);
+                if (several) {
+                    several_windows(dy, -reach_x, last_x, sums);
+                } else {
+                    one_window(dy, -reach_x, last_x, sums[0], w.lane_sums);
+                }
             for (int i = 0; i < job.window_count; i++) flush(sums[i], w.lane_sums + i * pixels * terms());
         }
     }
@@ -410,9 +471,10 @@ void add_block(const Job &job, int64_t block, int begin, int end, Sums *sums, vo
     Workspace w;
     lay_out(job, memory, w);
     pack_images(job, block, w);
-    if (job.channels == 1) job.full ? add_with<1, true>(job, w, block, begin, end, sums) : add_with<1, false>(job, w, block, begin, end, sums);
-    else if (job.channels == 3) job.full ? add_with<3, true>(job, w, block, begin, end, sums) : add_with<3, false>(job, w, block, begin, end, sums);
-    else job.full ? add_with<0, true>(job, w, block, begin, end, sums) : add_with<0, false>(job, w, block, begin, end, sums);
+    auto *add = job.channels == 1   ? (job.full ? add_with<1, true> : add_with<1, false>)
+                : job.channels == 3 ? (job.full ? add_with<3, true> : add_with<3, false>)
+                                    : (job.full ? add_with<0, true> : add_with<0, false>);
+    add(job, w, block, begin, end, sums);
 }
 
 }  // namespace

@@ -41,10 +41,23 @@ struct vec {
 INLINE reg fill(float f) { return f - reg{}; }  // f in every lane (f - 0 is f, also for -0 and infinities)
 
 #define ELSEDU_EACH for (int i = 0; i < parts; i++)
-INLINE vec all(float f) { vec v; ELSEDU_EACH v.part[i] = fill(f); return v; }
-INLINE vec operator+(vec a, vec b) { ELSEDU_EACH a.part[i] += b.part[i]; return a; }
-INLINE vec operator-(vec a, vec b) { ELSEDU_EACH a.part[i] -= b.part[i]; return a; }
-INLINE vec operator*(vec a, vec b) { ELSEDU_EACH a.part[i] *= b.part[i]; return a; }
+INLINE vec all(float f) {
+    vec v;
+    ELSEDU_EACH v.part[i] = fill(f);
+    return v;
+}
+INLINE vec operator+(vec a, vec b) {
+    ELSEDU_EACH a.part[i] += b.part[i];
+    return a;
+}
+INLINE vec operator-(vec a, vec b) {
+    ELSEDU_EACH a.part[i] -= b.part[i];
+    return a;
+}
+INLINE vec operator*(vec a, vec b) {
+    ELSEDU_EACH a.part[i] *= b.part[i];
+    return a;
+}
 INLINE vec &operator+=(vec &a, vec b) { return a = a + b; }
 
 // The lanes' sum, halfway: the two registers added. The rest of the sum can wait until the very end.
@@ -71,6 +84,9 @@ INLINE bool any_register_below(reg a, reg b) {
     return _mm_movemask_ps(strictly ? _mm_cmplt_ps((__m128)a, (__m128)b) : _mm_cmple_ps((__m128)a, (__m128)b)) != 0;
 #elif defined(__wasm_simd128__)
     return wasm_v128_any_true(strictly ? wasm_f32x4_lt((v128_t)a, (v128_t)b) : wasm_f32x4_le((v128_t)a, (v128_t)b));
+#elif defined(__wasm_simd128__)
+    ireg below = strictly ? a < b : a <= b;
+    return __builtin_wasm_any_true_v128((__attribute__((vector_size(16))) signed char)below);
 #else
     ireg below = strictly ? a < b : a <= b;
     int32_t any = 0;
@@ -91,10 +107,12 @@ INLINE bool any_less(vec a, float b) {
     return any;
 }
 
+constexpr float vanishing = -100;  // a weight 2^vanishing changes no sum in float32
+
 // 2^z for z <= 0 with a relative error of 2e-7; below 2^-126 at most 2^-126.
 // z = n + f, n whole, |f| <= 1/2: 2^f by a polynomial (minimax, exact at 0), 2^n by the exponent bits.
 INLINE reg power_of_two(reg z) {
-    z = z > -100.f ? z : fill(-100.f);
+    z = z > vanishing ? z : fill(vanishing);
 #if defined(__AVX512F__)
     reg n = (reg)_mm512_roundscale_ps((__m512)z, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #else
@@ -120,7 +138,10 @@ INLINE reg power_of_two(reg z) {
 #endif
 }
 
-INLINE vec power_of_two(vec z) { ELSEDU_EACH z.part[i] = power_of_two(z.part[i]); return z; }
+INLINE vec power_of_two(vec z) {
+    ELSEDU_EACH z.part[i] = power_of_two(z.part[i]);
+    return z;
+}
 #undef ELSEDU_EACH
 
 }  // namespace
