@@ -123,6 +123,13 @@ def test_only_code_that_teaches_stays_open(document):
     assert known["els_checked"] == [("", "agree")]
 
 
+def test_a_wide_table_may_use_the_margin(document):
+    for count in (3, 9):
+        document += cell("x", nodes.raw("", f"<table><tr>{count * '<th>x</th>'}</tr></table>", format="html"))
+    apply(cells.Cells, document)
+    assert ["full-width" in box["classes"] for box in document.children] == [False, True]
+
+
 def test_a_solution_shows_its_code_without_colabs_title(document):
     box = nodes.admonition(classes=["solution"])
     box += cell("# @title Solution\nx = 1")

@@ -11,6 +11,7 @@ from docutils import nodes
 from sphinx.transforms import SphinxTransform
 
 HIDDEN = "els-code"  # the class of code that the switch shows
+WIDE = 6  # a table of more columns may use the margin
 _TRUE = re.compile(r"^(?P<claim>.*\S)(?:\s*:|\s{2,})\s*True\s*$")
 _PAIR = re.compile(r"^(?P<claim>.*?\S): True(?: - |, )(?P<rest>.*: True)$")
 _EACH = re.compile(r"^(?P<claim>.*\S):\s*\{(?P<cases>[^{}]*)\}\s*$")
@@ -115,6 +116,8 @@ class Cells(SphinxTransform):
                     cell.remove(part)
                 elif kind == "cell_code_source":
                     self._source(part, "teach" in tags or _in_solution(cell))
+            if any(raw.astext().count("<th") > WIDE for raw in cell.findall(nodes.raw)):
+                cell["classes"].append("full-width")  # the theme lets it into the margin and hides the contents there
             if len(cell.children) == 1 and HIDDEN in cell[0].get("classes", []):
                 cell["classes"].append(HIDDEN)  # nothing to see without the switch: no gap either
         self.env.metadata[self.env.docname]["els_checked"] = checked
