@@ -16,8 +16,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
+from matplotlib.patches import Rectangle
 from PIL import Image
 
+from .style import FRAME
 from .themes import dark
 
 __all__ = ["figure_html", "grid_html", "png_uri", "show_on_pages"]
@@ -111,6 +113,8 @@ def _narrow(figure) -> bool:
     """Lay a figure out anew for a telephone: panels that stood in one row below each other. False if it cannot be."""
     grids = {id(ax.get_subplotspec().get_gridspec()): ax.get_subplotspec().get_gridspec()
              for ax in figure.axes if ax.get_subplotspec() is not None}  # fmt: skip
+    for legend in figure.legends:
+        legend.set_ncols(2)
     if len(grids) != 1 or figure.subfigs or any(ax.get_subplotspec() is None for ax in figure.axes):
         return False
     grid = next(iter(grids.values()))
@@ -137,6 +141,22 @@ def _narrow(figure) -> bool:
     return True
 
 
+def _dress(figure):
+    """One look for pictures among plots: the thin frame of the grids where they stand without axes (white pixels must
+    not run into the page), and the names of rows upright."""
+    for ax in figure.axes:
+        if ax.images and ax.axison and ax.get_ylabel() and not len(ax.get_yticks()):
+            ax.yaxis.label.set(rotation=0, ha="right", va="center")
+        pictures = [im for im in ax.images if np.ndim(im.get_array()) == 3 or im.get_cmap().name == "gray"]
+        if ax.axison or not pictures or any(isinstance(patch, Rectangle) for patch in ax.patches):
+            continue
+        for im in pictures:
+            left, right, bottom, top = im.get_extent()
+            line = Rectangle((left, bottom), right - left, top - bottom, fill=False, edgecolor=FRAME, linewidth=0.8)
+            line.set_clip_on(False)
+            ax.add_patch(line)
+
+
 def figure_html(figure: Figure) -> str:
     """HTML of a figure: both themes, and a layout for telephones where one can be made."""
     if grid := getattr(figure, "elsedu_grid", None):
@@ -150,6 +170,7 @@ def figure_html(figure: Figure) -> str:
 def _pictures(figure):
     """{"wide", "narrow": {"light", "dark": (PNG, width, height)}}; "narrow" is empty where there is none."""
     pictures = {"wide": {}, "narrow": {}}
+    _dress(figure)
     pictures["wide"]["light"] = _png(figure)
     with dark(figure):
         pictures["wide"]["dark"] = _png(figure)

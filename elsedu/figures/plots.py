@@ -40,7 +40,9 @@ def schedule_plot(schedules, axes=None):
     axes[0].set(xlabel="time $t$", ylabel="value", title="signal $\\alpha(t)$", ylim=(-0.03, 1.03))
     axes[1].set(xlabel="time $t$", title="noise $\\sigma(t)$")
     if len(schedules) > 1:
-        axes[0].legend()
+        # Below both panels: inside, curves run through the words.
+        handles = axes[0].get_legend_handles_labels()
+        axes[0].figure.legend(*handles, loc="outside lower center", ncols=len(schedules))
     return axes[0].figure
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 
-from .style import DIVERGING, INK, MUTED, SEQUENTIAL
+from .style import DIVERGING, FRAME, INK, MUTED, SEQUENTIAL
 
 __all__ = ["GROUND", "dark", "dark_color"]
 
@@ -81,6 +81,8 @@ def _stays(artist):
         return False
     if isinstance(artist, mpl.text.Text):
         return artist in ax.texts and mpl.colors.to_hex(artist.get_color()) not in (INK, MUTED)
+    if isinstance(artist, mpl.patches.Rectangle) and mpl.colors.to_hex(artist.get_edgecolor()) == FRAME:
+        return False
     return artist in [*ax.collections, *ax.lines, *ax.patches]
 
 

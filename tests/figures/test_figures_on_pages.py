@@ -147,6 +147,21 @@ def test_provenance_has_a_drawing_of_its_own_for_telephones():
     assert widths[0] <= 358 < 650 < widths[1] and "els-scrolls" not in text
 
 
+def test_pictures_without_axes_get_a_frame():
+    figure, (one, two) = plt.subplots(1, 2, figsize=(4, 2))
+    one.imshow(np.ones((4, 4, 3)))
+    one.axis("off")
+    two.imshow(np.ones((4, 4, 3)))
+    two.set(xticks=[], yticks=[], ylabel="network")
+    shown = pixels(figure)
+    page.figure_html(figure)
+    assert two.yaxis.label.get_rotation() == 0
+    assert len(one.patches) == 1 and len(two.patches) == 0
+    assert (pixels(figure)[..., :3] < 220).sum() > (shown[..., :3] < 220).sum()
+    with themes.dark(figure):
+        assert contrast(one.patches[0].get_edgecolor()[:3]) < 4, "quiet in the dark, too"
+
+
 def test_signed_images_are_black_at_zero():
     shown = figures.signed(torch.tensor([-1.0, 0.0, 1.0]).reshape(3, 1, 1, 1), limit=1)
     below, zero, above = figures.to_pixels(shown)[:, 0, 0]
