@@ -54,7 +54,8 @@ def test_pairs_are_counted_as_the_dictionaries_are(gpu):
     for shape, window in (((5, 5), 3), ((6, 7), 5), ((4, 4), 9), ((6, 4), 5), ((3, 3), 1)):
         posterior = machine("els-zero", random_images(2, 1, *shape), window, "definition")
         x = torch.zeros(3, 1, *shape, dtype=torch.float64)
-        state = posterior._states(x, torch.ones(3).double(), torch.ones(3).double(), None, [window], ("mean",))[window]
+        ones = torch.ones(3, dtype=torch.float64)
+        state = posterior._sums(x, ones, ones, None, [window], ("mean",), "definition")[window]
         assert gpu.pairs(2, 3, *shape, window) == 3 * state.n.sum(), (shape, window)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support import MACHINES, machine, needs, random_images, rng
 
 import elsedu
-from elsedu.posterior import Dictionary, Kind, finish, merge, partial_posterior
+from elsedu.posterior import Constraints, Dictionary, merge, partial_posterior, to_posterior
 from elsedu.posterior.backends.definition import window_offsets
 
 FIELDS = elsedu.posterior.FIELDS
@@ -139,7 +139,7 @@ def test_chunks_do_not_matter(name, chunk, gradients):
     posts = []
     for size in (chunk, 10**7):
         state = attention_torch.partial_posterior(Dictionary(images), x, *level, kind, [window], FIELDS, chunk=size)
-        posts.append(finish(state[window], kind, window, level[1], FIELDS))
+        posts.append(to_posterior(state[window], kind, window, level[1], FIELDS))
     for field in FIELDS:
         assert torch.allclose(getattr(posts[0], field).double(), getattr(posts[1], field).double(), atol=1e-10), field
 
@@ -159,9 +159,9 @@ def test_shards_merge_to_the_whole(name, backend):
         return partial_posterior(Dictionary(part), x, alpha, sigma, kind, [window], FIELDS, backend)[window]
 
     a, b, c = states(images[:1]), states(images[1:4]), states(images[4:])
-    whole = finish(states(images), kind, window, sigma, FIELDS)
+    whole = to_posterior(states(images), kind, window, sigma, FIELDS)
     for merged in (merge(merge(a, b), c), merge(c, merge(b, a))):
-        post = finish(merged, kind, window, sigma, FIELDS)
+        post = to_posterior(merged, kind, window, sigma, FIELDS)
         for field in ("mean", "variance", "log_evidence", "effective_patches"):
             assert torch.allclose(getattr(post, field), getattr(whole, field), atol=1e-10), field
 
@@ -349,5 +349,5 @@ def test_ties_go_to_the_smallest_index():
 
 
 def test_kind_is_hashable():
-    assert Kind(True, False) == Kind(True, False)
-    assert len({Kind(False, True, "zero"), Kind(False, True, "circular")}) == 2
+    assert Constraints(True, False) == Constraints(True, False)
+    assert len({Constraints(False, True, "zero"), Constraints(False, True, "circular")}) == 2

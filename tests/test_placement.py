@@ -11,8 +11,8 @@ import torch
 from data_files import celeba_files, cifar_files, write_folder, write_idx
 from pretended_gpu import OnGPU, inner, pretended_gpu
 from support import MACHINES, machine, random_images, rng
-from test_reproduce import run as reproduce_run
-from test_reproduce import tiny
+from tiny import run as reproduce_run
+from tiny import tiny
 
 import elsedu
 from elsedu import networks
@@ -129,7 +129,7 @@ def test_training_and_the_trained(config, gpu, tmp_path):
 
 def test_a_network_trained_elsewhere(gpu, tmp_path):
     pytest.importorskip("diffusers")
-    from test_pretrained import saved, unet
+    from pretrained_files import saved, unet
 
     network = networks.from_diffusers(saved(tmp_path, unet(), beta_schedule="squaredcos_cap_v2"))
     noise = torch.randn(2, 1, 8, 8, generator=rng(0))

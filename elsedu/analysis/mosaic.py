@@ -10,7 +10,7 @@ import torch
 
 from elsedu._common.checks import check_images
 from elsedu.machines.windows import ScaleSchedule
-from elsedu.posterior import finish
+from elsedu.posterior import to_posterior
 
 # Centres of tied patches that differ by less count as the same: 8-bit pixels are at least 2/255 = .0078 apart.
 _SAME_CENTRE = 1e-3
@@ -71,7 +71,7 @@ def _as_batch(machine, image):
 
 def _last_window(machine):
     window = machine.window
-    return (window.windows[0] if isinstance(window, ScaleSchedule) else window) or 0
+    return window.windows[0] if isinstance(window, ScaleSchedule) else window
 
 
 def _hard(machine, batch, label, sigma, fields):
@@ -87,7 +87,7 @@ def _hard(machine, batch, label, sigma, fields):
 def _nearest_patch(machine, batch, label):
     """Source and tied maps of the nearest patch, (B, H, W, 3) and (B, H, W)."""
     sigma = torch.ones(1, dtype=torch.float64)
-    posts = [finish(s, machine.kind, _last_window(machine), sigma, ("source",))
+    posts = [to_posterior(s, machine.kind, _last_window(machine), sigma, ("source",))
              for s in _hard(machine, batch, label, 1.0, ("source",))]
     return torch.cat([p.source for p in posts]), torch.cat([p.tied for p in posts])
 
@@ -100,9 +100,9 @@ def _one_centre(machine, batch, label):
     """
     spread = []
     for state in _hard(machine, batch, label, 1e-4, ("mean", "variance")):
-        count = state.s.unsqueeze(1)
+        count = state.s.unsqueeze(-1)
         variance = (state.v2 / count - (state.v / count) ** 2).clamp_min(0)
-        spread.append((count * variance).amax(1))
+        spread.append((count * variance).amax(-1))
     return torch.cat(spread) <= _SAME_CENTRE**2
 
 

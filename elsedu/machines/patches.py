@@ -19,7 +19,7 @@ from elsedu.data import ImageSet
 from elsedu.diffusion.denoiser import Denoiser
 from elsedu.diffusion.schedule import check_schedule
 from elsedu.machines.windows import ScaleSchedule
-from elsedu.posterior import BACKENDS, FIELDS, Dictionary, Kind, Posterior, finish, partial_posterior
+from elsedu.posterior import BACKENDS, FIELDS, Constraints, Dictionary, Posterior, partial_posterior, to_posterior
 from elsedu.posterior import sharded as distributed
 from elsedu.posterior.state import with_image_index
 
@@ -48,7 +48,7 @@ class ScoreMachine(Denoiser):
         labels = self.data.labels
         self.classes = None if labels is None else sorted(set(labels.tolist()))
         self.window = None
-        self.kind = Kind(self._whole, self._equivariant)
+        self.kind = Constraints(self._whole, self._equivariant)
         self._dictionaries = {}
 
     def __repr__(self):
@@ -73,7 +73,7 @@ class ScoreMachine(Denoiser):
         if unknown:
             raise ValueError(f"unknown posterior field {unknown[0]!r}; known: {', '.join(FIELDS)}")
         if windows is None:
-            return self._posterior(x, t, label, None, fields)[None]
+            return self._posterior(x, t, label, None, fields)
         if self._whole:
             raise ValueError(f"{type(self).__name__} compares whole images: windows= is for LS and ELS")
         windows = [check_window(w, self.image_shape, self.kind.border) for w in windows]
@@ -82,50 +82,55 @@ class ScoreMachine(Denoiser):
         return self._posterior(x, t, label, windows, fields)
 
     def _denoise(self, x, t, label):
-        return self._posterior(x, t, label, None, ("mean",))[None].mean
+        return self._posterior(x, t, label, None, ("mean",)).mean
 
     def _posterior(self, x, t, label, windows, fields):
-        """{window or None: Posterior}; queries are grouped by (window, label, precision), one pass each."""
-        alpha = self.schedule.alpha(t).expand(len(x))
-        sigma = self.schedule.sigma(t).expand(len(x))
+        """{window: Posterior}, or one Posterior for the machine's own windows if `windows` is None."""
+        alpha, sigma = (level(t).expand(len(x)) for level in (self.schedule.alpha, self.schedule.sigma))
         _refuse_vanishing(t, sigma)
-        own = self._windows_at(t, len(x))
-        labels = [None] * len(x) if label is None else label.tolist()
         fine = (sigma < FINE * alpha).tolist() if x.dtype != torch.float64 else [False] * len(x)
-        groups = {}
-        for b, key in enumerate(zip(own if windows is None else [None] * len(x), labels, fine)):
-            groups.setdefault(key, []).append(b)
-        parts = {}
-        for (window, group_label, exact), index in groups.items():
+        alpha, sigma = alpha.to(x.device), sigma.to(x.device)
+        slots = [[] for _ in windows or [self.window]]
+        for (window, one, exact), index in self._groups(t, label, windows, fine).items():
             index = torch.tensor(index, device=x.device)
-            asked = [window] if windows is None else windows
-            sides = {w: self._clipped(w) for w in asked}
-            states = self._states(x[index], alpha.to(x.device)[index], sigma.to(x.device)[index], group_label,
-                                  list(dict.fromkeys(sides.values())), fields, exact)
-            for w in dict.fromkeys(asked):
-                post = finish(states[sides[w]], self.kind, sides[w], sigma.to(x.device)[index], fields)
+            sides = [self._clipped(w) for w in windows or [window]]
+            states = self._states(x[index], alpha[index], sigma[index], one, sides, fields, exact)
+            for slot, side in zip(slots, sides):
+                post = to_posterior(states[side], self.kind, side, sigma[index], fields)
                 for name in ("mean", "variance"):  # the others do not fit into half precision
                     value = getattr(post, name)
                     setattr(post, name, None if value is None else value.to(x.dtype))
-                parts.setdefault(None if windows is None else w, []).append((index, post))
-        return {w: _scatter(pieces, len(x)) for w, pieces in parts.items()}
+                slot.append((index, post))
+        posteriors = [_scatter(slot, len(x)) for slot in slots]
+        return posteriors[0] if windows is None else dict(zip(windows, posteriors))
+
+    def _groups(self, t, label, windows, fine):
+        """{(window, label, precision): the queries that share them}: one pass over the data serves each group."""
+        batch = len(fine)
+        own = self._windows_at(t, batch) if windows is None else [None] * batch
+        labels = [None] * batch if label is None else label.tolist()
+        groups = {}
+        for b, key in enumerate(zip(own, labels, fine)):
+            groups.setdefault(key, []).append(b)
+        return groups
 
     def _clipped(self, window):
         """The window that is computed: beyond 2 max(H, W) - 1 every pixel already sees the whole image."""
-        return window if self._whole else min(window, 2 * max(self.image_shape[-2:]) - 1)
+        return None if window is None else min(window, 2 * max(self.image_shape[-2:]) - 1)
 
     def _states(self, x, alpha, sigma, label, windows, fields, exact=False):
         """{window: State}, returned to x's device and dtype; exact: computed in float64."""
         work, backend = x, self.backend
+        dtype = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype  # half precision overflows
         if exact:
             if x.device.type == "mps":
                 raise ValueError(f"noise of standard deviation {float(sigma.min()):.3g} needs float64, which this "
                                  "device has not: use the CPU")
             work, backend = x.double(), "definition" if backend == "definition" else "torch"
-        elif x.dtype in (torch.float16, torch.bfloat16):  # their squared distances overflow, or have two digits
-            work = x.float()
+        elif dtype != x.dtype:  # squared distances of half precision have two digits
+            work = x.to(dtype)
         states = self._sums(work, alpha, sigma, label, windows, fields, backend)
-        return {w: _like(state, x) for w, state in states.items()}
+        return {w: state.to(x.device, dtype) for w, state in states.items()}
 
     def _sums(self, x, alpha, sigma, label, windows, fields, backend):
         """{window: State} over all images, those of other processes included; sources count in the whole set."""
@@ -140,7 +145,7 @@ class ScoreMachine(Denoiser):
         return distributed.merged(states, fields)
 
     def _windows_at(self, t, batch):
-        return [0] * batch
+        return [None] * batch  # the whole image
 
     def _dictionary(self, x, label):
         """The Dictionary of a class on x's device and in its dtype, kept; and its images' indices (None: all).
@@ -197,7 +202,7 @@ class _WindowMachine(ScoreMachine):
             window = check_window(window, self.image_shape, border)
         self.window = window
         self.border = border
-        self.kind = Kind(False, self._equivariant, border, _interior)
+        self.kind = Constraints(False, self._equivariant, border, _interior)
 
     def _windows_at(self, t, batch):
         if isinstance(self.window, ScaleSchedule):
@@ -245,22 +250,6 @@ def _refuse_vanishing(t, sigma):
         worst = int(sigma.argmin())
         raise ValueError(f"t = {float(t.flatten()[worst if t.ndim else 0]):.3g} leaves noise of standard deviation "
                          f"{float(sigma[worst]):.3g}, which rounding hides; at least {LEAST_NOISE:g} is needed")
-
-
-def _like(state, x):
-    """The state on x's device and in its dtype (the definition backend always works in float64 on the CPU)."""
-    dtype = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype  # sums of half precision overflow
-    if state.m.device == x.device and state.m.dtype == dtype == state.s.dtype:
-        return state
-    for name in ("m", "s", "v", "v2", "u"):
-        value = getattr(state, name)
-        if value is not None:
-            setattr(state, name, value.to(x.device, dtype))
-    for name in ("source", "tied", "n"):
-        value = getattr(state, name)
-        if value is not None:
-            setattr(state, name, value.to(x.device))
-    return state
 
 
 def _scatter(pieces, batch):

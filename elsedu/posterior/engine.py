@@ -18,7 +18,9 @@ from dataclasses import replace
 import torch
 
 from elsedu._common.checks import check_choice
-from elsedu.posterior.state import FIELDS, empty_state, patch_counts
+from elsedu.posterior.borders import patch_counts
+from elsedu.posterior.posterior import FIELDS
+from elsedu.posterior.state import empty_state
 
 _MODULES = {
     "definition": "elsedu.posterior.backends.definition",
@@ -90,8 +92,8 @@ def partial_posterior(dictionary, x, alpha, sigma, kind, windows, fields=FIELDS,
 
     dictionary: Dictionary of images (N, C, H, W) on x's device and in its dtype; none give the neutral State.
     x: (B, C, H, W) noisy images. alpha, sigma: (B,) float64, sigma > 0.
-    kind: which machine; windows: odd sides, all served from one pass (whole-image machines: [0]).
-    fields: which of FIELDS the sums must serve. The States can be merged, then handed to `finish`.
+    kind: which machine; windows: odd sides, all served from one pass (whole-image machines: [None]).
+    fields: which of FIELDS the sums must serve. The States can be merged, then handed to `to_posterior`.
     """
     name = choose_backend(backend, x)
     if len(dictionary.images) == 0:  # a process whose part holds no image of a class (elsedu.distributed)

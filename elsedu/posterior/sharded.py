@@ -264,7 +264,7 @@ def merged(states, fields):
 
 def _with_sources(total, own):
     """Add source and tied: of the largest logits the smallest (image, row, column), as one number."""
-    height, width = total[0].v.shape[2:]
+    height, width = total[0].v.shape[1:3]
     firsts, ties = [], []
     for whole, state in zip(total, own):
         image, row, column = state.source.unbind(-1)

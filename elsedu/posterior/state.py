@@ -9,46 +9,9 @@ all use the same three lines of arithmetic: `merge`.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
-
-FIELDS = ("mean", "variance", "log_evidence", "effective_patches", "source")
-
-
-@dataclass(frozen=True)
-class Kind:
-    """Which machine: the two switches of the family, and what happens at the border.
-
-    whole: the comparison window is the whole image (IS, ES), otherwise P x P (LS, ELS).
-    equivariant: patches may come from every position (ES, ELS), otherwise from the same one (IS, LS).
-    border: "zero" or "circular"; interior: ELS on a torus that leaves out patches which wrap around the
-    border of a training image. The whole-image machines ignore border and interior (ES shifts cyclically).
-    """
-
-    whole: bool
-    equivariant: bool
-    border: str = "zero"
-    interior: bool = False
-
-
-@dataclass(eq=False)
-class Dictionary:
-    """Training images (N, C, H, W) on one device and in one dtype, with room for what a backend derives from them.
-
-    centre: (C,) colour that backends may subtract before distances are taken, which moves the rounding but no
-    number; by default the mean of the images. Parts of one set should share one, to be rounded alike.
-    `cache` belongs to the backends (packed copies, patch norms); it lives as long as the dictionary.
-    """
-
-    images: torch.Tensor
-    centre: torch.Tensor | None = None
-    cache: dict = field(default_factory=dict, repr=False)
-
-    def __post_init__(self):
-        if self.centre is None:
-            self.centre = self.images.mean((0, 2, 3))
 
 
 @dataclass
@@ -56,13 +19,14 @@ class State:
     """Partial posterior of a batch of queries at every pixel p, over some patches q with logits l.
 
     m: (B, H, W) largest logit (-inf: no patch yet).     s: (B, H, W) sum of w = exp(l - m).
-    v: (B, C, H, W) sum of w q(0), q(0) the patch's centre pixel.   v2: the same of w q(0)**2.
+    v: (B, H, W, C) sum of w q(0), q(0) the patch's centre pixel.   v2: the same of w q(0)**2.
     u: (B, H, W) sum of w (l - m).      n: (H, W) or (B, H, W), float64: patches counted.
     source: (B, H, W, 3) int64: image, row, column of the patch with the largest logit (image as an index
     into the Dictionary); tied: (B, H, W) bool: another patch has the same largest logit (in the backends
     other than "definition": the same within rounding).
     v2, u, n, source and tied are None where they were not asked for. For the whole-image machines m, s, u,
     n are (B, 1, 1) or (1, 1), and source is (image, row shift, column shift), shape (B, 1, 1, 3).
+    What belongs to one query lies in the leading axes, colours and places in the last: `merge` knows no shapes.
 
     m may be float64 beside sums in float32: it is large, and its rounding would be a factor on all the sums
     when two states meet.
@@ -77,6 +41,19 @@ class State:
     source: torch.Tensor | None = None
     tied: torch.Tensor | None = None
 
+    def map(self, function) -> State:
+        """The state of function(tensor) for every tensor that is there."""
+        values = {name: getattr(self, name) for name in NAMES}
+        return State(**{name: None if value is None else function(value) for name, value in values.items()})
+
+    def to(self, device, dtype) -> State:
+        """The state on a device, its sums in a dtype (counts, sources and ties keep theirs)."""
+        moved = self.map(lambda z: z.to(device, dtype if z.is_floating_point() else z.dtype))
+        return moved if self.n is None else replace(moved, n=self.n.to(device))
+
+
+NAMES = tuple(field.name for field in fields(State))
+
 
 def merge(a: State, b: State) -> State:
     """The state of the union of two disjoint sets of patches."""
@@ -88,15 +65,12 @@ def merge(a: State, b: State) -> State:
         scale = torch.where(torch.isneginf(part.m), torch.zeros_like(m), torch.exp(drop))
         parts.append((part, drop.to(part.s.dtype), scale.to(part.s.dtype)))
 
-    def add(name, lift=lambda z: z):
+    def colours(name):
         if getattr(a, name) is None:
             return None
-        return sum(lift(scale) * getattr(part, name) for part, _, scale in parts)
+        return sum(scale.unsqueeze(-1) * getattr(part, name) for part, _, scale in parts)
 
-    def over_channels(z):
-        return z.unsqueeze(1)
-
-    merged = State(m=m, s=add("s"), v=add("v", over_channels), v2=add("v2", over_channels))
+    merged = State(m=m, s=sum(scale * part.s for part, _, scale in parts), v=colours("v"), v2=colours("v2"))
     if a.u is not None:  # sum of w (l - m) moves with the reference point m
         merged.u = sum(scale * (part.u + part.s * drop) for part, drop, scale in parts)
     if a.n is not None:
@@ -109,7 +83,7 @@ def merge(a: State, b: State) -> State:
     return merged
 
 
-def empty_state(like, fields, whole=False):
+def empty_state(like, wanted, whole=False):
     """The neutral element of `merge` for queries `like` (B, C, H, W), without n; whole: of IS and ES."""
     batch, channels, height, width = like.shape
     pixels = (1, 1) if whole else (height, width)
@@ -121,110 +95,21 @@ def empty_state(like, fields, whole=False):
     return State(
         m=full(*pixels, value=-torch.inf, dtype=wide),
         s=full(*pixels),
-        v=full(channels, height, width),
-        v2=full(channels, height, width) if "variance" in fields else None,
-        u=full(*pixels) if "effective_patches" in fields else None,
-        source=full(*pixels, 3, dtype=torch.int64) if "source" in fields else None,
-        tied=full(*pixels, value=False, dtype=torch.bool) if "source" in fields else None,
+        v=full(height, width, channels),
+        v2=full(height, width, channels) if "variance" in wanted else None,
+        u=full(*pixels) if "effective_patches" in wanted else None,
+        source=full(*pixels, 3, dtype=torch.int64) if "source" in wanted else None,
+        tied=full(*pixels, value=False, dtype=torch.bool) if "source" in wanted else None,
     )
 
 
 def _comes_before(a, b):
     """Lexicographic a < b over the last axis (image, row, column)."""
-    less = a < b
-    equal = a == b
-    return less[..., 0] | (equal[..., 0] & (less[..., 1] | (equal[..., 1] & less[..., 2])))
-
-
-@dataclass
-class Posterior:
-    """What a machine believes about the clean pixel at every position, given the noisy window around it.
-
-    mean: (B, C, H, W) the denoised image, sum of w q(0) / sum of w.
-    variance: (B, C, H, W) of the clean pixel under the posterior: the machine's own error map.
-    log_evidence: (B, H, W) log density of the noisy window under the dictionary (normalised, so that
-    windows, classes and shards compare; paper appendix B: log of the marginal patch density).
-    effective_patches: (B, H, W) exp of the entropy of the weights, from 1 (one patch decides) up to the
-    size of the dictionary.
-    source: (B, H, W, 3) image, row, column of the heaviest patch; ties go to the smallest index.
-    tied: (B, H, W) bool, whether another patch is as heavy.
-    Fields that were not asked for are None.
-    """
-
-    mean: torch.Tensor | None = None
-    variance: torch.Tensor | None = None
-    log_evidence: torch.Tensor | None = None
-    effective_patches: torch.Tensor | None = None
-    source: torch.Tensor | None = None
-    tied: torch.Tensor | None = None
-
-
-def patch_counts(kind: Kind, window: int, images: int, height: int, width: int) -> torch.Tensor:
-    """Size of the dictionary of each pixel: (H, W) float64, or (1, 1) for the whole-image machines."""
-    if kind.whole:
-        size = images * (height * width if kind.equivariant else 1)
-        return torch.full((1, 1), float(size), dtype=torch.float64)
-    if not kind.equivariant:
-        return torch.full((height, width), float(images), dtype=torch.float64)
-    radius = window // 2
-    if kind.border == "circular":
-        positions = (height - 2 * radius) * (width - 2 * radius) if kind.interior else height * width
-        return torch.full((height, width), float(images * positions), dtype=torch.float64)
-
-    def along(length):  # how many rows (columns) overlap the border as this one does
-        inside = max(0, length - 2 * radius)
-        counts = torch.ones(length, dtype=torch.float64)
-        if inside:
-            counts[radius:length - radius] = inside
-        return counts
-
-    return images * along(height)[:, None] * along(width)[None, :]
-
-
-def window_sizes(kind: Kind, window: int, shape) -> torch.Tensor:
-    """d_p of the evidence: how many values p's window holds inside the image, (H, W) or (1, 1) float64."""
-    channels, height, width = shape
-    if kind.whole:
-        return torch.full((1, 1), float(channels * height * width), dtype=torch.float64)
-    if kind.border == "circular":
-        return torch.full((height, width), float(channels * window**2), dtype=torch.float64)
-
-    def along(length):
-        i = torch.arange(length)
-        return (torch.clamp(i + window // 2, max=length - 1) - torch.clamp(i - window // 2, min=0) + 1).double()
-
-    return channels * along(height)[:, None] * along(width)[None, :]
-
-
-def finish(state: State, kind: Kind, window: int, sigma: torch.Tensor, fields) -> Posterior:
-    """Turn sums into a Posterior. sigma: (B,). Whole-image values are broadcast over the pixels."""
-    batch, _, height, width = state.v.shape
-    post = Posterior()
-    s = state.s.unsqueeze(1)
-    if {"mean", "variance"} & set(fields):
-        mean = state.v / s
-        post.mean = mean if "mean" in fields else None
-    if "variance" in fields:
-        post.variance = (state.v2 / s - mean**2).clamp_min(0)
-    if "log_evidence" in fields:
-        size = window_sizes(kind, window, state.v.shape[1:]).to(state.m.device, state.m.dtype)
-        sigma = sigma.to(state.m.device, state.m.dtype).view(-1, 1, 1)
-        log_n = torch.log(state.n).to(state.m.device, state.m.dtype)
-        evidence = state.m + torch.log(state.s) - log_n - 0.5 * size * torch.log(2 * math.pi * sigma**2)
-        post.log_evidence = evidence.expand(batch, height, width)
-    if "effective_patches" in fields:
-        effective = torch.exp(torch.log(state.s) - state.u / state.s).clamp_min(1)
-        post.effective_patches = effective.expand(batch, height, width)
-    if "source" in fields:
-        source = state.source
-        if kind.whole:  # a shift, the same for every pixel: turn it into the position it points at
-            rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-            here = torch.stack([torch.zeros_like(rows), rows, columns], -1).to(source.device)
-            size = torch.tensor([torch.iinfo(torch.int64).max, height, width], device=source.device)
-            source = (source + here) % size
-        post.source = source.expand(batch, height, width, 3)
-        post.tied = state.tied.expand(batch, height, width)
-    return post
+    less, equal = torch.zeros_like(a[..., 0], dtype=torch.bool), torch.ones_like(a[..., 0], dtype=torch.bool)
+    for left, right in zip(a.unbind(-1), b.unbind(-1)):
+        less |= equal & (left < right)
+        equal &= left == right
+    return less
 
 
 def with_image_index(state: State, index: torch.Tensor) -> State:

@@ -9,28 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny import run, tiny
 
 import elsedu
 from elsedu.experiments import catalogue as experiments
 from elsedu.experiments import stages as reproduce
 from elsedu.experiments import tables as results_table
-from elsedu.experiments.catalogue import Experiment, experiment
-from elsedu.experiments.recipes import Recipe
-from elsedu.training import Settings
+from elsedu.experiments.catalogue import experiment
 
 ROOT = Path(__file__).parents[2]
-
-
-def tiny():
-    recipe = Recipe("tiny", "digits", {"kind": "resnet", "width": 8, "blocks": 1, "embedding": 16},
-                    Settings(steps=4, batch=8, lr=1e-3), {"limit": 40})
-    second = dataclasses.replace(recipe, name="tiny-b", settings=dataclasses.replace(recipe.settings, seed=1))
-    return Experiment("tiny", "embedded", recipe, second, {"samples": 2, "windows": [3, 5]}, seeds=4, steps=3,
-                      network_steps=(3, 20), batch=2)
-
-
-def run(output, entry=None, **options):
-    return reproduce.run(entry or tiny(), output=output, progress=False, say=lambda line: None, **options)
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +50,11 @@ def test_a_second_run_computes_nothing_again(finished, monkeypatch):
 
 KILLED = """
 import os, signal, sys
-sys.path[:0] = [{tests!r}, {tests!r} + "/experiments"]
+sys.path.insert(0, {tests!r})
 import torch
 torch.set_num_threads(1)
 import elsedu._common.files, elsedu.experiments.store
-import test_reproduce
+import tiny
 
 count = 0
 def write(path, content):
@@ -81,7 +68,7 @@ def write(path, content):
     elsedu._common.files.write_bytes(path, content)
 
 elsedu.experiments.store.write_bytes = write
-test_reproduce.run({output!r}, stage={stage!r})
+tiny.run({output!r}, stage={stage!r})
 """
 
 

@@ -19,7 +19,7 @@ import torch
 from support import MACHINES, machine, random_images, rng
 
 import elsedu
-from elsedu.posterior import FIELDS, Kind, patch_counts
+from elsedu.posterior import FIELDS, Constraints, patch_counts
 from elsedu.posterior import sharded as distributed
 from elsedu.posterior.state import empty_state, merge
 
@@ -227,11 +227,11 @@ def test_the_neutral_element(whole):
     """Merging with no patches changes nothing, from either side, and two of them are still none."""
     x = torch.zeros(2, 1, 4, 5)
     none = empty_state(x, FIELDS, whole)
-    none.n = patch_counts(Kind(whole, True), 3, 0, 4, 5)
+    none.n = patch_counts(Constraints(whole, True), 3, 0, 4, 5)
     name = "es" if whole else "els-zero"
     m = machine(name, random_images(3, 1, 4, 5, dtype=torch.float32))
     levels = torch.full((2,), 0.7, dtype=torch.float64)
-    (state,) = m._sums(x, levels, levels, None, [0 if whole else 3], FIELDS, "torch").values()
+    (state,) = m._sums(x, levels, levels, None, [None if whole else 3], FIELDS, "torch").values()
     for merged in (merge(state, none), merge(none, state)):
         for field in ("m", "s", "v", "v2", "u", "n", "source", "tied"):
             assert torch.equal(getattr(merged, field), getattr(state, field)), field

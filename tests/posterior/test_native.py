@@ -7,7 +7,7 @@ import torch
 from support import MACHINES, machine, needs, random_images, rng
 
 import elsedu
-from elsedu.posterior import Dictionary, Kind, finish
+from elsedu.posterior import Constraints, Dictionary, to_posterior
 from elsedu.posterior.backends import native as shift_native
 from elsedu.posterior.native import library
 
@@ -28,7 +28,7 @@ def posteriors(images, x, name, window, alpha=0.8, sigma=0.6, fields=FIELDS):
     kind = machine(name, images, window).kind
     levels = [torch.full((len(x),), v, dtype=torch.float64) for v in (alpha, sigma)]
     state = shift_native.partial_posterior(Dictionary(images), x, *levels, kind, [window], fields)[window]
-    return finish(state, kind, window, levels[1], fields)
+    return to_posterior(state, kind, window, levels[1], fields)
 
 
 @pytest.mark.parametrize("isa", usable_sets())
@@ -42,7 +42,7 @@ def test_every_instruction_set(isa, name, monkeypatch):
     levels = [torch.full((2,), v, dtype=torch.float64) for v in (0.8, 0.6)]
     oracle = elsedu.posterior.partial_posterior(Dictionary(images.double()), x.double(), *levels, kind, [3], FIELDS,
                                                 "definition")[3]
-    expected = finish(oracle, kind, 3, levels[1], FIELDS)
+    expected = to_posterior(oracle, kind, 3, levels[1], FIELDS)
     got = posteriors(images, x, name, 3)
     for field in ("mean", "variance", "log_evidence", "effective_patches"):
         reference = getattr(expected, field)
@@ -116,6 +116,6 @@ def test_whole_image_machines_are_served():
     x = torch.randn(1, 1, 4, 4, generator=rng(0))
     for name in ("is", "es"):
         kind = machine(name, images).kind
-        assert kind in (Kind(True, False), Kind(True, True))
+        assert kind in (Constraints(True, False), Constraints(True, True))
         got = machine(name, images, backend="native").denoise(x, 0.4)
         assert torch.allclose(got, machine(name, images, backend="definition").denoise(x, 0.4), atol=1e-4)

@@ -65,10 +65,10 @@ kind = machine("els-zero", images).kind
 
 def posterior(backend, **options):
     state = backend.partial_posterior(Dictionary(images), x, *levels, kind, [3], frozenset(["mean"]), **options)[3]
-    return state.v / state.s.unsqueeze(1), state
+    return (state.v / state.s.unsqueeze(-1)).movedim(-1, 1), state
 
-truth = machine("els-zero", images, 3, "definition")._states(x.double(), *levels, None, [3], ("mean",))[3]
-want = truth.v / truth.s.unsqueeze(1)
+truth = machine("els-zero", images, 3, "definition")._sums(x.double(), *levels, None, [3], ("mean",), "definition")[3]
+want = (truth.v / truth.s.unsqueeze(-1)).movedim(-1, 1)
 launched, attend = [], attention_triton.attend
 attention_triton.attend = lambda *a: (launched.append(1), attend(*a))[1]
 whole, state = posterior(attention_triton)

@@ -20,7 +20,8 @@ import torch
 import torch.nn.functional as F
 
 from elsedu.posterior.backends.boxsum_torch import corners, ends, rounding, same_position, window_sum
-from elsedu.posterior.state import empty_state, merge, patch_counts
+from elsedu.posterior.borders import patch_counts
+from elsedu.posterior.state import empty_state, merge
 
 QUERIES, KEYS = 256, 1024  # the sides of a block where nothing else limits them: a fast matrix product
 ADDITION = 4  # one addition between blocks costs as much as so many multiplications in a matrix product
@@ -260,9 +261,9 @@ def _place(state, blocks, height, at, turned):
     channels, fields = blocks[0].channels, blocks[0].fields
     nats = math.log(2)
     put(state.m.unsqueeze(-1), "top", nats)
-    sums = [state.s.unsqueeze(-1), state.v.movedim(1, -1)]
+    sums = [state.s.unsqueeze(-1), state.v]
     if "variance" in fields:
-        sums.append(state.v2.movedim(1, -1))
+        sums.append(state.v2)
     whole = torch.cat(sums, -1)
     put(whole, "sums")
     for target, value in zip(sums, whole.split([1] + [channels] * (len(sums) - 1), -1)):

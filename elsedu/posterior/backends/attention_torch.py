@@ -32,13 +32,15 @@ from elsedu.posterior.backends.boxsum_torch import (
     same_image,
     same_position,
 )
-from elsedu.posterior.state import Dictionary, Kind, State, empty_state, merge, patch_counts
+from elsedu.posterior.borders import groups, near_border, patch_counts
+from elsedu.posterior.dictionary import Constraints, Dictionary
+from elsedu.posterior.state import NAMES, State, empty_state, merge
 
 CHUNK = {"cpu": 2**19, "other": 2**26}  # logits alive at once; on the CPU they should stay in the cache
 SMALLEST = 2**16  # no chunk is halved below this
 
 
-def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windows, fields, chunk=None):
+def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Constraints, windows, fields, chunk=None):
     """{window: State} on x's device and in its dtype. Arguments as in `elsedu.posterior.partial_posterior`.
 
     chunk: largest number of logits held at once (default: 2**19 on the CPU, on a GPU 2**26 or what its
@@ -52,7 +54,7 @@ def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windo
         if kind.whole:
             whole = every_shift if kind.equivariant else same_image
             state = whole(images, x, alpha, inv, fields, chunk)
-            state.n = patch_counts(kind, 0, *images[:, 0].shape).to(x.device)
+            state.n = patch_counts(kind, None, *images[:, 0].shape).to(x.device)
             return dict.fromkeys(windows, state)
         in_cache = x.device.type == "cpu" and not (x.requires_grad and torch.is_grad_enabled())
         one_window = attention_cpu.windowed if in_cache else windowed
@@ -122,7 +124,7 @@ def windowed(dictionary, x, alpha, inv, kind, window, fields, chunk):
             chunk_state = _assemble(problems, query, keys, part, alpha, inv, fields, chunk, start)
             state = chunk_state if state is None else merge(state, chunk_state)
         if kind.border == "zero" and window > 1:
-            near = _outside(height, window)[:, None] & _outside(width, window)[None, :]
+            near = near_border(height, window)[:, None] & near_border(width, window)[None, :]
             state = _choose(near.to(x.device), corners(images, x, alpha, inv, window, fields, chunk), state)
     else:
         state = same_position(images, x, alpha, inv, kind.border, window, fields, chunk)
@@ -151,41 +153,6 @@ def unfold_views(images, window, border):
     return views.permute(0, 1, 4, 5, 2, 3).reshape(len(images), -1, *images.shape[2:])
 
 
-def _inside(length, window):
-    radius = window // 2
-    return torch.arange(radius, max(radius, length - radius))
-
-
-def _outside(length, window):
-    mask = torch.ones(length, dtype=torch.bool)
-    mask[_inside(length, window)] = False
-    return mask
-
-
-def groups(height, width, window, kind):
-    """Which rows and columns are matched with which: (query rows, key rows, query columns, key columns).
-
-    An entry holds index tensors of shape (G, .): G independent problems of one size, done in one bmm.
-    """
-    rows, columns = _inside(height, window), _inside(width, window)
-    if kind.border == "circular":
-        all_rows, all_columns = torch.arange(height), torch.arange(width)
-        if not kind.interior:
-            rows, columns = all_rows, all_columns
-        return [(all_rows[None], rows[None], all_columns[None], columns[None])]
-    edge_rows, edge_columns = (_outside(n, window).nonzero() for n in (height, width))      # (G, 1)
-    problems = []
-    if len(rows) and len(columns):
-        problems.append((rows[None], rows[None], columns[None], columns[None]))
-    if len(edge_rows) and len(columns):
-        same = columns.expand(len(edge_rows), -1)
-        problems.append((edge_rows, edge_rows, same, same))
-    if len(edge_columns) and len(rows):
-        same = rows.expand(len(edge_columns), -1)
-        problems.append((same, same, edge_columns, edge_columns))
-    return problems
-
-
 def _assemble(problems, query, keys, images, alpha, inv, fields, chunk, first):
     """One chunk of images against all queries: the State over all pixels (corners stay empty)."""
     batch, _, height, width = query.shape
@@ -203,21 +170,16 @@ def _assemble(problems, query, keys, images, alpha, inv, fields, chunk, first):
             source = source.reshape(len(rows), batch, rows.shape[1], columns.shape[1], *source.shape[3:])
             target[:, rows[:, :, None], columns[:, None, :]] = source.transpose(0, 1)
 
-        place(state.m, part["m"])
-        place(state.s, part["s"])
-        place(state.v.permute(0, 2, 3, 1), part["v"])
-        if state.v2 is not None:
-            place(state.v2.permute(0, 2, 3, 1), part["v2"])
-        if state.u is not None:
-            place(state.u, part["u"])
-        if state.source is not None:
-            best, per_image = part["best"], key_rows.shape[1] * key_columns.shape[1]
+        if part.source is not None:
+            best, per_image = part.source.squeeze(-1), key_rows.shape[1] * key_columns.shape[1]
             image, inner = best // per_image, best % per_image
             group = torch.arange(len(key_rows))[:, None].to(best.device)
             row = key_rows.to(best.device)[group, inner // key_columns.shape[1]]
             column = key_columns.to(best.device)[group, inner % key_columns.shape[1]]
-            place(state.source, torch.stack([image + first, row, column], -1))
-            place(state.tied, part["tied"])
+            part.source = torch.stack([image + first, row, column], -1)
+        for name in NAMES:
+            if getattr(state, name) is not None:
+                place(getattr(state, name), getattr(part, name))
     return state
 
 
@@ -254,7 +216,8 @@ def _with_norms(keys):
 def _attend(query, key, value, alpha, inv, fields, chunk):
     """Streaming softmax attention with the Gaussian logit, G problems at once.
 
-    query (G, B, Q, D), key (G, D + 1, K) with its norms, value (G, K, C) -> dict of (G, B Q, ...) sums.
+    query (G, B, Q, D), key (G, D + 1, K) with its norms, value (G, K, C) -> State of (G, B Q, ...) sums, its source
+    (G, B Q, 1) the number of the heaviest key.
     """
     groups, batch, count, _ = query.shape
     scale = (2 * alpha * inv).view(1, -1, 1, 1)
@@ -275,7 +238,8 @@ def _attend(query, key, value, alpha, inv, fields, chunk):
                          max(256, chunk // max(1, groups * 1024)))
             for i in range(0, extended.shape[1], 1024)
         ]
-        return {name: torch.cat([p[name] for p in pieces], 1) for name in pieces[0]}
+        whole = {name: [getattr(piece, name) for piece in pieces] for name in NAMES}
+        return State(**{name: torch.cat(parts, 1) for name, parts in whole.items() if parts[0] is not None})
     return _attend_flat(extended, own, key, columns, channels, fields, size)
 
 
@@ -284,52 +248,23 @@ def _attend_flat(query, own, key, columns, channels, fields, size):
     for start in range(0, key.shape[2], size):
         logits = torch.bmm(query, key[:, :, start:start + size])            # (G, B Q, k)
         m = logits.detach().amax(-1, keepdim=True)
-        part = {}
+        source = tied = None
         if "source" in fields:
-            part["best"] = logits.argmax(-1) + start
+            source = logits.argmax(-1, keepdim=True) + start
             scale = 1 + m.abs() + own.unsqueeze(-1).abs()
-            part["tied"] = (logits > m - rounding(logits) * scale).sum(-1) > 1
+            tied = (logits > m - rounding(logits) * scale).sum(-1) > 1
         lowered = logits - m if logits.requires_grad or "effective_patches" in fields else logits.sub_(m)
         weight = lowered.exp_() if lowered is logits and logits.is_cuda else exponential(lowered)
         sums = torch.bmm(weight, columns[:, start:start + size])
-        part["m"], part["v"], part["s"] = m.squeeze(-1), sums[..., :channels], sums[..., channels]
+        part = State(m=m.squeeze(-1), s=sums[..., channels], v=sums[..., :channels], source=source, tied=tied)
         if "variance" in fields:
-            part["v2"] = sums[..., channels + 1:]
+            part.v2 = sums[..., channels + 1:]
         if "effective_patches" in fields:
-            part["u"] = (weight * lowered).sum(-1)
-        total = part if total is None else _join(total, part)
+            part.u = (weight * lowered).sum(-1)
+        total = part if total is None else merge(total, part)
     wide = torch.float32 if own.device.type == "mps" else torch.float64
-    total["m"] = total["m"].to(wide) - own.to(wide)
+    total.m = total.m.to(wide) - own.to(wide)
     return total
-
-
-def _join(a, b):
-    """`merge` for the flat sums of `_attend_flat`: each problem is dressed as a one-column image."""
-    merged = merge(_dress(a), _dress(b))
-    out = {"m": merged.m.squeeze(-1), "s": merged.s.squeeze(-1), "v": merged.v.squeeze(-1).transpose(1, 2)}
-    if merged.v2 is not None:
-        out["v2"] = merged.v2.squeeze(-1).transpose(1, 2)
-    if merged.u is not None:
-        out["u"] = merged.u.squeeze(-1)
-    if merged.source is not None:
-        out["best"], out["tied"] = merged.source[:, :, 0, 0], merged.tied.squeeze(-1)
-    return out
-
-
-def _dress(part):
-    def channels_first(z):
-        return z.transpose(1, 2).unsqueeze(-1)
-
-    state = State(m=part["m"].unsqueeze(-1), s=part["s"].unsqueeze(-1), v=channels_first(part["v"]))
-    if "v2" in part:
-        state.v2 = channels_first(part["v2"])
-    if "u" in part:
-        state.u = part["u"].unsqueeze(-1)
-    if "best" in part:
-        best = part["best"].unsqueeze(-1)
-        state.source = torch.stack([best, torch.zeros_like(best), torch.zeros_like(best)], -1)
-        state.tied = part["tied"].unsqueeze(-1)
-    return state
 
 
 # -- helpers ---------------------------------------------------------------------------------------------
@@ -338,10 +273,7 @@ def _dress(part):
 def _choose(mask, a, b):
     """a where the (H, W) mask is true, otherwise b."""
 
-    def pick(name):
-        left, right = getattr(a, name), getattr(b, name)
-        if left is None:
-            return None
-        return torch.where(mask.unsqueeze(-1) if name == "source" else mask, left, right)
+    def pick(left, right):  # (B, H, W) or, of colours and places, (B, H, W, .)
+        return None if left is None else torch.where(mask if left.ndim == 3 else mask.unsqueeze(-1), left, right)
 
-    return State(**{name: pick(name) for name in ("m", "s", "v", "v2", "u", "source", "tied")})
+    return State(**{name: pick(getattr(a, name), getattr(b, name)) for name in NAMES})

@@ -29,7 +29,10 @@ import triton
 import triton.language as tl
 
 from elsedu.posterior.backends import attention_torch
-from elsedu.posterior.state import Dictionary, Kind, State, empty_state, merge, patch_counts
+from elsedu.posterior.backends.boxsum_torch import corners
+from elsedu.posterior.borders import groups, patch_counts
+from elsedu.posterior.dictionary import Constraints, Dictionary
+from elsedu.posterior.state import State, empty_state, merge
 
 SERVED = frozenset({"mean", "log_evidence"})
 CHUNK = 2**26  # numbers of unfolded patches alive at once: in two halves, 256 MiB
@@ -176,7 +179,7 @@ class Windows:
     stride: int
 
 
-def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windows, fields, chunk=CHUNK):
+def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Constraints, windows, fields, chunk=CHUNK):
     """{window: State} on x's device. Arguments as in `elsedu.posterior.partial_posterior`.
 
     chunk: largest number of patch pixels unfolded at once, halved when the GPU runs out of memory.
@@ -209,7 +212,7 @@ def _windowed(dictionary, x, alpha, inv, kind, window, fields, chunk):
     shifted = x - alpha.view(-1, 1, 1, 1) * centre
     factors = _power_of_two(shifted.abs().amax((1, 2, 3)))
     state = empty_state(x, ())
-    for query_rows, key_rows, query_columns, key_columns in attention_torch.groups(height, width, window, kind):
+    for query_rows, key_rows, query_columns, key_columns in groups(height, width, window, kind):
         queries = unfold(shifted, factors, query_rows, query_columns, window, kind.border)
         sums = _neutral(queries, len(query_rows), x)
         per_step = max(1, chunk // (len(key_rows) * queries.high.shape[1] * key_rows.shape[1] * key_columns.shape[1]))
@@ -219,7 +222,7 @@ def _windowed(dictionary, x, alpha, inv, kind, window, fields, chunk):
             attend(queries, keys, alpha, inv, factors, key_factor, x.shape[1], window, sums)
         _place(state, sums, query_rows, query_columns, centre, key_factor)
     if kind.border == "zero" and window > 1:
-        state = merge(state, attention_torch.corners(dictionary.images, x, alpha, inv, window, fields))
+        state = merge(state, corners(dictionary.images, x, alpha, inv, window, fields))
     return state
 
 
@@ -309,7 +312,7 @@ def _place(state, sums, rows, columns, centre, key_factor):
     at = rows[:, :, None].to(m.device), columns[:, None, :].to(m.device)
     state.m[:, at[0], at[1]] = (top[:, 0].double() * math.log(2)).view(groups, batch, *size).transpose(0, 1)
     state.s[:, at[0], at[1]] = s.view(groups, batch, *size).transpose(0, 1)
-    state.v.permute(0, 2, 3, 1)[:, at[0], at[1]] = v.view(groups, batch, *size, -1).transpose(0, 1)
+    state.v[:, at[0], at[1]] = v.view(groups, batch, *size, -1).transpose(0, 1)
 
 
 __all__ = ["State", "available", "partial_posterior"]

@@ -12,7 +12,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from elsedu.posterior.state import State, empty_state, merge
+from elsedu.posterior.state import NAMES, State, empty_state, merge
 
 
 def rounding(logits):
@@ -91,12 +91,11 @@ def corners(images, x, alpha, inv, window, fields, chunk=2**26):
             local = same_position(images[seen], x[seen], alpha, inv, "zero", window, fields, chunk)
             inner = tuple(slice(a.start - b.start, a.stop - b.start)
                           for a, b in ((rows, seen_rows), (columns, seen_columns)))
-            for name in ("m", "s", "v", "v2", "u", "tied"):
+            if local.source is not None:
+                local.source += torch.tensor([0, seen_rows.start, seen_columns.start], device=x.device)
+            for name in NAMES:
                 if getattr(state, name) is not None:
-                    getattr(state, name)[..., rows, columns] = getattr(local, name)[..., inner[0], inner[1]]
-            if state.source is not None:
-                first = torch.tensor([0, seen_rows.start, seen_columns.start], device=x.device)
-                state.source[:, rows, columns] = local.source[:, inner[0], inner[1]] + first
+                    getattr(state, name)[:, rows, columns] = getattr(local, name)[:, inner[0], inner[1]]
     return state
 
 
@@ -133,8 +132,8 @@ def _softmax_over_images(logits, images, fields, first):
 
 def _weighted(weight, values):
     if weight.shape[2:] == (1, 1):
-        return torch.einsum("bn,nchw->bchw", weight[:, :, 0, 0], values)
-    return torch.einsum("bnhw,nchw->bchw", weight, values)
+        return torch.einsum("bn,nchw->bchw", weight[:, :, 0, 0], values).movedim(1, -1)
+    return torch.einsum("bnhw,nchw->bchw", weight, values).movedim(1, -1)
 
 
 def same_image(images, x, alpha, inv, fields, chunk):
@@ -180,7 +179,8 @@ def every_shift(images, x, alpha, inv, fields, chunk):
 
         def moved(values_hat, weight=weight):  # sum over n and shifts of weight times the shifted image
             weights_hat = torch.fft.rfft2(weight).conj()
-            return torch.fft.irfft2(torch.einsum("bnhw,nchw->bchw", weights_hat, values_hat), s=(height, width))
+            moved_hat = torch.einsum("bnhw,nchw->bchw", weights_hat, values_hat)
+            return torch.fft.irfft2(moved_hat, s=(height, width)).movedim(1, -1)
 
         def pixel(z):
             return z.view(-1, 1, 1)

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import torch
 
-from elsedu.posterior.state import Dictionary, Kind, State, patch_counts
+from elsedu.posterior.borders import patch_counts
+from elsedu.posterior.dictionary import Constraints, Dictionary
+from elsedu.posterior.state import State
 
 
-def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windows, fields):
+def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Constraints, windows, fields):
     """{window: State} in float64 on the CPU. Arguments as in `elsedu.posterior.partial_posterior`."""
     images = dictionary.images.double().cpu()
     x, alpha, sigma = x.double().cpu(), alpha.double().cpu(), sigma.double().cpu()
@@ -43,15 +45,12 @@ def _windowed(images, x, alpha, sigma, kind, window):
                 values[:, k] = images[:, :, i, j]
             states.append(_summarise(logits, values, torch.tensor(positions)))
 
-    def grid(parts):  # list over pixels of (B, ...) -> (B, ..., H, W)
-        stacked = torch.stack(parts, -1)
-        return stacked.reshape(*stacked.shape[:-1], height, width)
+    def grid(*parts):  # for every pixel (B, ...) -> (B, H, W, ...)
+        return torch.stack(parts, 1).unflatten(1, (height, width))
 
-    state = State(*(grid([getattr(s, name) for s in states]) for name in ("m", "s", "v", "v2", "u")))
-    state.source = grid([s.source for s in states]).permute(0, 2, 3, 1)
-    state.tied = grid([s.tied for s in states])
-    state.n = patch_counts(kind, window, count, height, width)
-    return state
+    names = ("m", "s", "v", "v2", "u", "source", "tied")
+    found = {name: grid(*(getattr(state, name) for state in states)) for name in names}
+    return State(**found, n=patch_counts(kind, window, count, height, width))
 
 
 def _whole(images, x, alpha, sigma, kind):
@@ -65,14 +64,10 @@ def _whole(images, x, alpha, sigma, kind):
     values = torch.stack([torch.roll(images, (-i, -j), (2, 3)) for i, j in shifts], 1)   # (N, K, C, H, W)
     state = _summarise(logits, values.flatten(2), torch.tensor(shifts))
 
-    def pixel(z):
-        return None if z is None else z[:, None, None]
-
-    return State(
-        m=pixel(state.m), s=pixel(state.s), u=pixel(state.u), tied=pixel(state.tied),
-        v=state.v.reshape(x.shape), v2=state.v2.reshape(x.shape),
-        source=state.source[:, None, None], n=patch_counts(kind, 0, count, height, width),
-    )
+    state = state.map(lambda z: z[:, None, None])                          # one number for all pixels
+    state.v, state.v2 = (z.reshape(x.shape).movedim(1, -1) for z in (state.v, state.v2))
+    state.n = patch_counts(kind, None, count, height, width)
+    return state
 
 
 def _summarise(logits, values, positions):

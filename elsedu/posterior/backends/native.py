@@ -14,9 +14,11 @@ import numpy as np
 import torch
 
 from elsedu.posterior.backends import attention_torch
+from elsedu.posterior.borders import patch_counts
+from elsedu.posterior.dictionary import Constraints, Dictionary
 from elsedu.posterior.native import library
 from elsedu.posterior.native.build import BuildError
-from elsedu.posterior.state import Dictionary, Kind, State, patch_counts
+from elsedu.posterior.state import State
 
 INSTRUCTION_SETS = ("avx512", "avx2", "base")
 
@@ -38,7 +40,7 @@ def instruction_set():
     return wanted or usable[0]
 
 
-def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windows, fields):
+def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Constraints, windows, fields):
     """{window: State} in float32. Arguments as in `elsedu.posterior.partial_posterior`."""
     if kind.whole:  # one weight an image (and shift): a matrix product or an FFT is as fast
         return attention_torch.partial_posterior(dictionary, x, alpha, sigma, kind, windows, fields)
@@ -66,11 +68,10 @@ def partial_posterior(dictionary: Dictionary, x, alpha, sigma, kind: Kind, windo
     states = {}
     for k, window in enumerate(windows):
         part = torch.from_numpy(sums[:, k]).float()
-        state = State(m=torch.from_numpy(m[:, k]), s=part[..., 0],
-                      v=part[..., 1:1 + channels].permute(0, 3, 1, 2),
+        state = State(m=torch.from_numpy(m[:, k]), s=part[..., 0], v=part[..., 1:1 + channels],
                       n=patch_counts(kind, window, count, height, width))
         if full:
-            state.v2 = part[..., 1 + channels:1 + 2 * channels].permute(0, 3, 1, 2)
+            state.v2 = part[..., 1 + channels:1 + 2 * channels]
             state.u = part[..., -1] * math.log(2)  # the kernel works in powers of 2
             at = torch.from_numpy(source[:, k])
             state.source = torch.stack([at // pixels, at % pixels // width, at % width], -1)
