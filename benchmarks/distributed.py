@@ -25,8 +25,7 @@ import torch
 from engine import smooth_images
 
 import elsedu
-from elsedu._common import records
-from elsedu.posterior import sharded as distributed
+from elsedu._common import processes, records
 
 CASES = {  # name: (images, channels, side, batch, window)
     "els 2,000 gray 16x16, P = 5, batch 8": ("els", 2000, 1, 16, 8, 5),
@@ -40,7 +39,7 @@ CASES = {  # name: (images, channels, side, batch, window)
 
 def make(kind, count, channels, side, batch, window):
     """(machine, noisy images) of one case."""
-    count = distributed.place()[1] if count is None else count
+    count = processes.rank_and_world()[1] if count is None else count
     images = smooth_images(min(count, 2000), channels, side).repeat(-(-count // 2000), 1, 1, 1)[:count]
     data = elsedu.ImageSet(images)
     machine = {"els": elsedu.EquivariantLocalScore, "ls": elsedu.LocalScore}.get(kind)
@@ -60,8 +59,8 @@ def measure(machine, x, repeats):
     """Least seconds of one process and of all, over turns; on every process alike."""
     alone, together = [], []
     for turn in range(repeats + 1):
-        one = distributed.led(lambda: timed(machine, x))
-        distributed.led(lambda: None)                       # nobody is late at the start
+        one = processes.on_main_process(lambda: timed(machine, x))
+        processes.on_main_process(lambda: None)                       # nobody is late at the start
         wall, busy = timed(machine, x)
         times = torch.tensor([wall, busy], dtype=torch.float64)
         torch.distributed.all_reduce(times, torch.distributed.ReduceOp.MAX)
@@ -86,17 +85,17 @@ def main():
                    str(options.processes), *sys.argv]
         sys.exit(subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}).returncode)
     torch.set_num_threads(1)
-    with torch.no_grad(), distributed.shard("cpu"):
-        world, record = distributed.place()[1], {}
-        if distributed.leads():
+    with torch.no_grad(), processes.shard("cpu"):
+        world, record = processes.rank_and_world()[1], {}
+        if processes.is_main_process():
             print(f"{world} processes, 1 thread each, {records.processor()}, {os.cpu_count()} cores")
         for name, (kind, count, *rest) in CASES.items():
             machine, x = make(kind, count if count is None or not options.quick else count // 10, *rest)
             record[name] = found = measure(machine, x, options.repeats)
-            if distributed.leads():
+            if processes.is_main_process():
                 print(f"{name:42s} alone {1e3 * found['wall_alone']:8.1f} ms, together {1e3 * found['wall']:8.1f} ms: "
                       f"wall ratio {found['wall_ratio']:.2f}, work ratio {found['work_ratio']:.2f}", flush=True)
-        if distributed.leads() and options.json:
+        if processes.is_main_process() and options.json:
             record = {"processes": world, "processor": records.processor(), "cores": os.cpu_count(),
                       "torch": torch.__version__, "cases": record}
             options.json.write_text(json.dumps(record, indent=1) + "\n")

@@ -33,7 +33,7 @@ _MODULES = {
     "comparison": "experiments.comparison",
     "comparison_figures": "figures.comparison",
     "data": "data",
-    "distributed": "posterior.sharded",
+    "distributed": "_common.processes",
     "exercises": "teaching.exercises",
     "experiments": "experiments",
     "explorers": "figures.explorers",

@@ -14,8 +14,8 @@ import pytest
 
 from elsedu.experiments import stages as reproduce
 from elsedu.experiments.catalogue import Experiment
-from elsedu.experiments.recipes import Recipe
 from elsedu.training import Settings
+from elsedu.training.recipe import Recipe
 
 ROOT = Path(__file__).parent.parent
 MADE = {"train": ["weights/*"], "calibrate": ["*.ls.json"], "sample": ["pieces/els.*", "pieces/forced.*"]}

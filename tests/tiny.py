@@ -4,8 +4,8 @@ import dataclasses
 
 from elsedu.experiments import stages
 from elsedu.experiments.catalogue import Experiment
-from elsedu.experiments.recipes import Recipe
 from elsedu.training import Settings
+from elsedu.training.recipe import Recipe
 
 
 def tiny():

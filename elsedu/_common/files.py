@@ -87,6 +87,14 @@ def write_bytes(path, content):
         stream.write(content)
 
 
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that at any moment the old or the new content is there, whole. OSError names the path."""
+    try:
+        write_bytes(path, content)
+    except OSError as error:
+        raise OSError(f"cannot write {path}: {error.strerror or error}; an earlier file there is as it was") from error
+
+
 def write_text(path, content):
     """`write_bytes` for text, in UTF-8."""
     write_bytes(path, content.encode())

@@ -6,12 +6,12 @@ import os
 
 from tqdm.auto import tqdm
 
-from elsedu.posterior import sharded as distributed
+from elsedu._common import processes
 
 
 def progress_wanted():
     """Whether bars are wanted: always, unless ELSEDU_PROGRESS is 0; of several processes only the first shows them."""
-    return os.environ.get("ELSEDU_PROGRESS", "1") != "0" and distributed.leads()
+    return os.environ.get("ELSEDU_PROGRESS", "1") != "0" and processes.is_main_process()
 
 
 def bar(iterable=None, *, progress=None, **options):

@@ -51,9 +51,9 @@ def settings_hash(settings):
 
 def versions():
     """{"elsedu", "torch", "numpy", "python"} as installed."""
-    import elsedu
+    from elsedu import __version__
 
-    return {"elsedu": elsedu.__version__, "torch": torch.__version__, "numpy": np.__version__,
+    return {"elsedu": __version__, "torch": torch.__version__, "numpy": np.__version__,
             "python": platform.python_version()}
 
 

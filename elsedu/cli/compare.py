@@ -27,7 +27,7 @@ def compare(
     import elsedu
     from elsedu._common.records import check_writable
     from elsedu.cli.inputs import load_data, load_network
-    from elsedu.machines.lineup import scales_for
+    from elsedu.scales import scales_for
 
     if (els is None) != (ls is None):
         raise ValueError("give both --els and --ls, or neither")

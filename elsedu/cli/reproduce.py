@@ -32,9 +32,9 @@ def reproduce(
 
     torchrun --nproc-per-node K -m elsedu reproduce ... shares the training images among K processes.
     """
+    from elsedu._common import processes
     from elsedu.experiments import catalogue as experiments
     from elsedu.experiments import stages
-    from elsedu.posterior import sharded as distributed
 
     if listing:
         for tier in experiments.TIERS:
@@ -51,10 +51,10 @@ def reproduce(
     from elsedu.cli.sample import _device
 
     changes = {"limit_images": limit_images, "width": width, "epochs": epochs, "seeds": seeds}
-    with distributed.shard(_device(device)) as own:
+    with processes.shard(_device(device)) as own:
         result = stages.run(name, tier, stage=stage, output=output, retrain=retrain, backend=backend, minutes=minutes,
                             device=own, **changes)
-        if not distributed.leads():
+        if not processes.is_main_process():
             return
         print(result or "not finished: run the same command again")
         if publish and result:

@@ -22,11 +22,11 @@ def train(
     threads: Annotated[int | None, Option(help="CPU threads. Default: torch's.")] = None,
 ):
     """Train a network by its recipe. Killed at any moment, the same command goes on where it was."""
-    from elsedu.experiments import catalogue as experiments
-    from elsedu.experiments.recipes import recipe, recipes
+    from elsedu.experiments.catalogue import PAPER, recipe
+    from elsedu.experiments.recipes import recipes
 
     if listing:
-        rows = [recipe(row + tier) for tier in (".laptop", "") for row in experiments.PAPER]
+        rows = [recipe(row + tier) for tier in (".laptop", "") for row in PAPER]
         for entry in [*recipes().values(), *rows]:
             kind, settings = entry.network, entry.settings
             print(f"{entry.name:32} {entry.data:13} {kind['kind']} of width {kind['width']}, "

@@ -7,15 +7,15 @@
 
 A reader finds here, one file each: `imageset` (what a set is), `catalogue` (which sets there are),
 `loading` (folders, subsets), `embedded` (sets that need no file), `formats` (the readers
-of the official files), `pixels` (bytes, values, resizing, hash), `download` (addresses and checksums)
-and `cache`.
+of the official files), `pixels` (bytes, values, resizing, hash), `download` (addresses and checksums),
+`verification` and `cache`.
 """
 
 from elsedu.data.catalogue import SOURCES
-
-from .download import FileCheck, fetch, verify
-from .imageset import ImageSet
-from .loading import here, load
-from .pixels import resize, to_bytes, to_values
+from elsedu.data.download import fetch
+from elsedu.data.imageset import ImageSet
+from elsedu.data.loading import here, load
+from elsedu.data.pixels import resize, to_bytes, to_values
+from elsedu.data.verification import FileCheck, verify
 
 __all__ = ["SOURCES", "FileCheck", "ImageSet", "fetch", "here", "load", "resize", "to_bytes", "to_values", "verify"]

@@ -1,8 +1,9 @@
 """Network against theory, from noise to a row of the table (chapter "Prediction")."""
 
-from elsedu.experiments.catalogue import PAPER, TIERS, Experiment, experiment, from_stem, names
+from elsedu.experiments.catalogue import PAPER, TIERS, Experiment, experiment, from_stem, names, recipe
 from elsedu.experiments.comparison import Comparison, compare
-from elsedu.experiments.recipes import Recipe, recipe, recipes
+from elsedu.experiments.recipes import recipes
+from elsedu.training.recipe import Recipe
 
 __all__ = [
     "PAPER",

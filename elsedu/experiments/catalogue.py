@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 
 from elsedu._common.checks import check_choice
 from elsedu.data import SOURCES
-from elsedu.experiments.recipes import Recipe, recipes
+from elsedu.experiments.recipes import recipes
 from elsedu.machines.lineup import MACHINES
+from elsedu.training.recipe import Recipe
 from elsedu.training.settings import Settings
 
 TIERS = ("embedded", "laptop", "full")
@@ -226,3 +227,18 @@ def experiment(name, tier=None):
         return _row(name, tier)
     check_choice(tier or "embedded", ("embedded",), f"tier of {name!r}")
     return _embedded(name)
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of that name: one of `recipes()`, or a row of the paper ("mnist-resnet-zero.laptop").
+
+    ValueError lists the known ones.
+    """
+    known = recipes()
+    if name in known:
+        return known[name]
+    try:
+        return from_stem(name).recipe
+    except ValueError as error:
+        raise ValueError(f"no recipe for {name!r}; known: {', '.join(sorted(known))}, and the paper's rows, "
+                         f"{', '.join(PAPER)}, also with .laptop behind") from error

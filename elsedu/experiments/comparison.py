@@ -27,8 +27,9 @@ from elsedu.diffusion import seeds
 from elsedu.experiments.drawing import draw, draw_with_variance, sampling_jobs
 from elsedu.experiments.measurement import METRICS, margins, measure, to_bytes
 from elsedu.experiments.store import Pieces
-from elsedu.machines.lineup import MACHINES, border_of, clipped, lineup, scales_for
+from elsedu.machines.lineup import MACHINES, border_of, clipped, lineup
 from elsedu.posterior import choose_backend
+from elsedu.scales.shipped import scales_for
 
 __all__ = [
     "MACHINES", "METRICS", "Comparison", "above", "bootstrap", "border_of", "clipped", "compare", "draw",

@@ -7,43 +7,9 @@ images, times and noise), for the ceiling of any prediction: how well two networ
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
 
+from elsedu.training.recipe import Recipe
 from elsedu.training.settings import Settings
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A named training.
-
-    name : of the network; data, data_options : `elsedu.load(data, **data_options)`;
-    network : configuration for `elsedu.networks.build`, without image_shape; settings : Settings
-    """
-
-    name: str
-    data: str
-    network: dict
-    settings: Settings
-    data_options: dict = field(default_factory=dict)
-
-    def load_data(self):
-        """The ImageSet it is trained on."""
-        import elsedu
-
-        return elsedu.load(self.data, **self.data_options)
-
-    def build(self, data):
-        """The untrained network, initialised from the recipe's seed; the caller's random state is kept."""
-        import torch
-
-        from elsedu import networks
-
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.settings.seed)
-            network = networks.build({**self.network, "image_shape": list(data.images.shape[1:])})
-        network.name = self.name
-        return network
-
 
 _RESNET = {"kind": "resnet", "width": 64, "blocks": 6, "embedding": 256, "time_scale": 30.0}
 _UNET = {"kind": "unet", "width": 32, "embedding": 256, "time_scale": 30.0}
@@ -72,20 +38,3 @@ _TABLE = [
 def recipes() -> dict[str, Recipe]:
     """All recipes by name."""
     return {entry.name: entry for entry in _TABLE}
-
-
-def recipe(name: str) -> Recipe:
-    """The recipe of that name: one of `recipes()`, or a row of the paper ("mnist-resnet-zero.laptop").
-
-    ValueError lists the known ones.
-    """
-    from elsedu.experiments import catalogue as experiments  # which are made of recipes
-
-    known = recipes()
-    if name in known:
-        return known[name]
-    try:
-        return experiments.from_stem(name).recipe
-    except ValueError as error:
-        raise ValueError(f"no recipe for {name!r}; known: {', '.join(sorted(known))}, and the paper's rows, "
-                         f"{', '.join(experiments.PAPER)}, also with .laptop behind") from error

@@ -14,7 +14,7 @@ import contextlib
 import time
 from pathlib import Path
 
-from elsedu._common import records
+from elsedu._common import processes, records
 from elsedu._common.checks import check_choice
 from elsedu._common.files import SHIPPED
 from elsedu._common.lock import one_writer
@@ -25,7 +25,6 @@ from elsedu.experiments.publishing import publish
 from elsedu.experiments.store import Pieces, difference
 from elsedu.experiments.tables import METRICS, cells, html, markdown, plain, rows
 from elsedu.machines.windows import ScaleSchedule
-from elsedu.posterior import sharded as distributed
 from elsedu.scales.calibration import calibrate
 
 __all__ = ["METRICS", "STAGES", "cells", "html", "markdown", "plain", "publish", "rows", "run", "table"]
@@ -60,9 +59,9 @@ def run(name, tier=None, *, stage=None, output="reproduced", retrain=False, back
     for one in stages:
         check_choice(one, STAGES, "stage")
     folder = Path(output) / entry.stem
-    distributed.led(lambda: records.check_writable(folder))
+    processes.on_main_process(lambda: records.check_writable(folder))
     with contextlib.ExitStack() as held:
-        distributed.led(lambda: held.enter_context(one_writer(folder)))
+        processes.on_main_process(lambda: held.enter_context(one_writer(folder)))
         job = _Job(entry, Path(output), folder, retrain, backend, minutes, ceiling, device,
                    progress_wanted() if progress is None else progress, say)
         job.held = held
@@ -74,7 +73,7 @@ class _Job:
         self.entry, self.output, self.folder, self.say = entry, output, folder, say
         self.retrain, self.backend, self.minutes, self.progress = retrain, backend, minutes, progress
         self.ceiling, self.device = ceiling, device
-        self.data = distributed.in_turn(entry.recipe.load_data)
+        self.data = processes.main_process_first(entry.recipe.load_data)
 
     @property
     def result(self):
@@ -84,12 +83,12 @@ class _Job:
         for stage in stages:
             start = time.perf_counter()
             work = getattr(self, stage)
-            done = distributed.led(work) if stage in ALONE else work()
-            if distributed.leads():
+            done = processes.on_main_process(work) if stage in ALONE else work()
+            if processes.is_main_process():
                 self.say(f"{self.entry.stem}: {stage} {done} ({time.perf_counter() - start:.0f} s)")
             if stage == "train" and done == "stopped":
                 return None
-        return self.result if distributed.led(self.result.exists) else None
+        return self.result if processes.on_main_process(self.result.exists) else None
 
     # -- stages; each returns a word for the log --------------------------------------------------------
 
@@ -110,14 +109,14 @@ class _Job:
         """Windows of ELS and of LS."""
         source = self.entry.scales_from
         if source is not None:
-            distributed.led(lambda: self._borrow(source))
+            processes.on_main_process(lambda: self._borrow(source))
             return f"windows of {source}"
         network = self._network(self.entry.recipe)
         for machine in ("els", "ls"):
             path = self._scales_path(machine)
             wanted = {"weights_hash": records.weights_hash(network), "data_hash": self.data.hash,
                       "options": dict(self.entry.calibration)}
-            if distributed.led(lambda path=path, wanted=wanted: self._calibrated(path, wanted)):
+            if processes.on_main_process(lambda path=path, wanted=wanted: self._calibrated(path, wanted)):
                 continue
             start = time.perf_counter()
             scales = calibrate(network, machine, self.data, progress=self.progress, steps=self.entry.steps,
@@ -125,7 +124,7 @@ class _Job:
             info = {**scales.info, "made_with": wanted, "minutes": round((time.perf_counter() - start) / 60, 2),
                     "device": records.device_name(self.device)}
             found = ScaleSchedule(scales.windows, scales.schedule, info)
-            distributed.led(lambda path=path, found=found: found.save(path))
+            processes.on_main_process(lambda path=path, found=found: found.save(path))
         return "done"
 
     def sample(self):
@@ -137,12 +136,11 @@ class _Job:
     def compare(self):
         """The numbers. Draws what is missing first."""
         plan, pieces = self._plan()
-        drawn = plan.draw(pieces, self.progress)
-        processes = distributed.place()[1]
-        distributed.led(lambda: self._finish(plan, pieces, drawn, processes))
+        drawn, (_, world) = plan.draw(pieces, self.progress), processes.rank_and_world()
+        processes.on_main_process(lambda: self._finish(plan, pieces, drawn, world))
         return "done"
 
-    def _finish(self, plan, pieces, drawn, processes):
+    def _finish(self, plan, pieces, drawn, world):
         comparison = plan.finish(pieces, *drawn)
         trained = plan.network.provenance
         jacobian = self._jacobian(plan, pieces)
@@ -154,8 +152,8 @@ class _Job:
             "training": {k: trained[k] for k in ("epochs", "steps", "loss", "cpu_minutes") if k in trained}
             | {"width": plan.network.config.get("width")},
         }
-        if processes > 1:
-            comparison.provenance["processes"] = processes
+        if world > 1:
+            comparison.provenance["processes"] = world
         comparison.save(self.result, images=self._publishable(comparison.images))
 
     def figures(self):
@@ -206,7 +204,7 @@ class _Job:
         return own if own.exists() else shipped if shipped.exists() and not self.retrain else None
 
     def _network(self, recipe):
-        return distributed.led(lambda: self._load(recipe)).to(self.device)
+        return processes.on_main_process(lambda: self._load(recipe)).to(self.device)
 
     def _load(self, recipe):
         from elsedu import networks
@@ -241,10 +239,10 @@ class _Job:
     def _plan(self):
         entry = self.entry
         second = None
-        if entry.second is not None and self.ceiling and distributed.led(
+        if entry.second is not None and self.ceiling and processes.on_main_process(
                 lambda: self._weights(entry.second) is not None):
             second = self._network(entry.second)
-        scales = distributed.led(lambda: {m: self._scales(m) for m in ("els", "ls")})
+        scales = processes.on_main_process(lambda: {m: self._scales(m) for m in ("els", "ls")})
         plan = Plan(self._network(entry.recipe), self.data, scales, entry.seeds,
                     entry.steps, entry.network_steps, second, entry.machines, backend=self.backend,
                     batch=entry.batch)

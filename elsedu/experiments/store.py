@@ -15,12 +15,12 @@ from pathlib import Path
 
 import torch
 
+from elsedu._common import processes
 from elsedu._common.files import write_bytes
 from elsedu._common.lock import one_writer
 from elsedu._common.reading import parse_json
 from elsedu._common.records import check_writable, read_json, settings_hash, write_json
 from elsedu._common.tensors import HASH, read, to_bytes
-from elsedu.posterior import sharded as distributed
 
 
 class Pieces:
@@ -40,7 +40,7 @@ class Pieces:
         self.seconds = 0.0
         self.close = lambda: None  # gives the folder back to other processes
         if self.folder is not None:
-            distributed.led(self._open)
+            processes.on_main_process(self._open)
 
     def _open(self):
         check_writable(self.folder)
@@ -83,12 +83,12 @@ class Pieces:
 
         Raises ValueError for a piece of other settings or a damaged one; nothing is overwritten.
         """
-        found = distributed.led(lambda: self._read(name))
+        found = processes.on_main_process(lambda: self._read(name))
         if found is None:
             start = time.perf_counter()
             tensors = {key: value.detach().cpu().contiguous() for key, value in compute().items()}
             seconds = time.perf_counter() - start
-            found = distributed.led(lambda: self._keep(name, tensors, seconds))
+            found = processes.on_main_process(lambda: self._keep(name, tensors, seconds))
         self.seconds += found[1]
         return found[0]
 

@@ -9,7 +9,6 @@ symmetry as well: "stationary", the Wiener filter of all shifts.
 
 from __future__ import annotations
 
-from elsedu import scales as shipped
 from elsedu._common.checks import check_choice
 from elsedu.data import ImageSet
 from elsedu.diffusion.denoiser import Denoiser
@@ -32,30 +31,10 @@ def clipped(scales, shape):
     return ScaleSchedule([min(w, largest) for w in scales.windows], scales.schedule, scales.info)
 
 
-def scales_for(network, scales=None):
-    """{"els": ScaleSchedule, "ls": ScaleSchedule} of a comparison.
-
-    scales: such a dict, a ScaleSchedule for both, or None for the schedules shipped with the network.
-    ValueError if there are none.
-    """
-    if isinstance(scales, ScaleSchedule):
-        return {"els": scales, "ls": scales}
-    if scales is None:
-        name = getattr(network, "name", None)
-        missing = [kind for kind in ("els", "ls") if name not in shipped.calibrated_names(kind)]
-        if missing:
-            raise ValueError(f"no calibrated {missing[0]} windows are shipped for {name!r}: calibrate first "
-                             "(elsedu.calibrate) and give scales={'els': ..., 'ls': ...}")
-        return {kind: shipped.calibrated(name, kind) for kind in ("els", "ls")}
-    if not isinstance(scales, dict) or set(scales) != {"els", "ls"}:
-        raise ValueError(f"scales must be a ScaleSchedule or a dict with the keys 'els' and 'ls', got {scales!r}")
-    return scales
-
-
 def lineup(network, data, scales, which=MACHINES, backend="auto"):
     """{name: machine} for a network, in the order of MACHINES.
 
-    network: Denoiser whose padding and schedule the machines take. scales: as `scales_for` returns them.
+    network: Denoiser whose padding and schedule the machines take. scales: as `elsedu.scales.scales_for` returns them.
     """
     if not isinstance(network, Denoiser):
         raise TypeError(f"network must be a Denoiser (a network or a machine), got {type(network).__name__}")

@@ -15,12 +15,21 @@ from __future__ import annotations
 import torch
 
 from elsedu._common.checks import check_choice, check_window
+from elsedu._common.processes import rank_and_world
 from elsedu.data import ImageSet
 from elsedu.diffusion.denoiser import Denoiser
 from elsedu.diffusion.schedule import check_schedule
 from elsedu.machines.windows import ScaleSchedule
-from elsedu.posterior import BACKENDS, FIELDS, Constraints, Dictionary, Posterior, partial_posterior, to_posterior
-from elsedu.posterior import sharded as distributed
+from elsedu.posterior import (
+    BACKENDS,
+    FIELDS,
+    Constraints,
+    Dictionary,
+    Posterior,
+    partial_posterior,
+    sharded,
+    to_posterior,
+)
 from elsedu.posterior.state import with_image_index
 
 # Below this ratio of noise to signal, float32 cannot tell the nearest patch from the next: the squared distance of two
@@ -135,14 +144,14 @@ class ScoreMachine(Denoiser):
     def _sums(self, x, alpha, sigma, label, windows, fields, backend):
         """{window: State} over all images, those of other processes included; sources count in the whole set."""
         windows = list(dict.fromkeys(windows))
-        if distributed.place()[1] > 1:
-            x = distributed.agree(x, (self.kind, self.data.hash, label, windows, sorted(fields), alpha.tolist(),
+        if rank_and_world()[1] > 1:
+            x = sharded.agree(x, (self.kind, self.data.hash, label, windows, sorted(fields), alpha.tolist(),
                                       sigma.tolist()))
         dictionary, index = self._dictionary(x, label)
         states = partial_posterior(dictionary, x, alpha, sigma, self.kind, windows, fields, backend)
         if index is not None:
             states = {w: with_image_index(state, index) for w, state in states.items()}
-        return distributed.merged(states, fields)
+        return sharded.merged(states, fields)
 
     def _windows_at(self, t, batch):
         return [None] * batch  # the whole image
@@ -152,14 +161,14 @@ class ScoreMachine(Denoiser):
 
         In a group of processes: of this process's part of the class.
         """
-        key = (str(x.device), x.dtype, label, distributed.place())
+        key = (str(x.device), x.dtype, label, rank_and_world())
         if key not in self._dictionaries:
             images, index, centre = self.data.images, None, None
             if label is not None:
                 index = (self.data.labels == label).nonzero().flatten()
                 images = images[index.to(images.device)]
-            if distributed.place()[1] > 1:
-                part = distributed.block(len(images))
+            if rank_and_world()[1] > 1:
+                part = sharded.block(len(images))
                 index = (torch.arange(len(images)) if index is None else index)[part]
                 centre = images.to(x.dtype).mean((0, 2, 3)).to(x.device)
                 images = images[part]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from elsedu._common.files import write_atomically
 from elsedu.networks.base import Network
-from elsedu.training.checkpoint import write_atomically
 
 BARS = "▁▂▃▄▅▆▇█"
 

@@ -13,14 +13,13 @@ from pathlib import Path
 
 import torch
 
-from elsedu._common.files import SHIPPED
+from elsedu._common.files import SHIPPED, write_atomically
 from elsedu._common.reading import parse_json
 from elsedu._common.records import weights_hash
 from elsedu._common.tensors import read, to_bytes
 from elsedu.networks.base import Network
 from elsedu.networks.resnet import ResNet
 from elsedu.networks.unet import UNet
-from elsedu.training.checkpoint import write_atomically
 
 FORMAT = "elsedu-network-1"
 FOLDER = SHIPPED / "weights"

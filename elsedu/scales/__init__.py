@@ -3,7 +3,7 @@
 from elsedu.machines.windows import ScaleSchedule, candidate_windows
 from elsedu.scales.calibration import calibrate, window_distance
 from elsedu.scales.methods import KAPPA
-from elsedu.scales.shipped import calibrated, calibrated_names, published, published_names
+from elsedu.scales.shipped import calibrated, calibrated_names, published, published_names, scales_for
 
 __all__ = [
     "KAPPA",
@@ -14,5 +14,6 @@ __all__ = [
     "candidate_windows",
     "published",
     "published_names",
+    "scales_for",
     "window_distance",
 ]

@@ -55,3 +55,23 @@ def calibrated(network_name, machine="els"):
 def calibrated_names(machine="els"):
     """Networks with a shipped calibration."""
     return tuple(sorted(p.name[: -len(f".{machine}.json")] for p in FOLDER.glob(f"*.{machine}.json")))
+
+
+def scales_for(network, scales=None):
+    """{"els": ScaleSchedule, "ls": ScaleSchedule} of a comparison.
+
+    scales: such a dict, a ScaleSchedule for both, or None for the schedules shipped with the network.
+    ValueError if there are none.
+    """
+    if isinstance(scales, ScaleSchedule):
+        return {"els": scales, "ls": scales}
+    if scales is None:
+        name = getattr(network, "name", None)
+        missing = [kind for kind in ("els", "ls") if name not in calibrated_names(kind)]
+        if missing:
+            raise ValueError(f"no calibrated {missing[0]} windows are shipped for {name!r}: calibrate first "
+                             "(elsedu.calibrate) and give scales={'els': ..., 'ls': ...}")
+        return {kind: calibrated(name, kind) for kind in ("els", "ls")}
+    if not isinstance(scales, dict) or set(scales) != {"els", "ls"}:
+        raise ValueError(f"scales must be a ScaleSchedule or a dict with the keys 'els' and 'ls', got {scales!r}")
+    return scales

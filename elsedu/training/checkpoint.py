@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from elsedu._common.files import write_bytes
+from elsedu._common.files import write_atomically
 from elsedu._common.reading import parse_json
 from elsedu._common.tensors import read, to_bytes
 
@@ -28,14 +28,6 @@ class Checkpoint:
 
     tensors: dict[str, torch.Tensor]
     header: dict
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that at any moment the old or the new content is there, whole. OSError names the path."""
-    try:
-        write_bytes(path, content)
-    except OSError as error:
-        raise OSError(f"cannot write {path}: {error.strerror or error}; an earlier file there is as it was") from error
 
 
 def content(checkpoint: Checkpoint) -> bytes:

@@ -9,12 +9,12 @@ import torch
 
 from elsedu._common import records
 from elsedu._common.lock import one_writer
-from elsedu.experiments.recipes import Recipe, recipe
 from elsedu.training.loop import train
 from elsedu.training.provenance import provenance
+from elsedu.training.recipe import Recipe
 
 
-def run(entry: Recipe | str, output, *, checkpoint=None, minutes: float | None = None, every: float = 60.0,
+def run(entry: Recipe, output, *, checkpoint=None, minutes: float | None = None, every: float = 60.0,
         device=None, progress: bool | None = None, threads: int | None = None) -> Path | None:
     """Train a recipe and write <output>/<name>.safetensors and <name>.md.
 
@@ -30,7 +30,6 @@ def run(entry: Recipe | str, output, *, checkpoint=None, minutes: float | None =
 
     if threads is not None:
         torch.set_num_threads(threads)
-    entry = recipe(entry) if isinstance(entry, str) else entry
     output = Path(output)
     path = output / f"{entry.name}.safetensors"
     records.check_writable(output)

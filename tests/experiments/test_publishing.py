@@ -10,11 +10,10 @@ import torch
 import elsedu
 from elsedu import networks, scales
 from elsedu._common import records
+from elsedu.experiments import Recipe, publishing, recipe
 from elsedu.experiments import catalogue as experiments
-from elsedu.experiments import publishing
 from elsedu.experiments import stages as reproduce
 from elsedu.experiments.catalogue import Experiment
-from elsedu.experiments.recipes import Recipe, recipe
 from elsedu.networks import storage as files
 from elsedu.training import Settings
 

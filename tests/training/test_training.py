@@ -12,7 +12,7 @@ import torch
 
 import elsedu
 from elsedu import networks
-from elsedu.experiments.recipes import recipe, recipes
+from elsedu.experiments import recipe, recipes
 from elsedu.training import Settings, loop, noise_prediction_loss, train
 from elsedu.training import checkpoint as checkpoints
 from elsedu.training.batches import Order, draw_times

@@ -19,8 +19,8 @@ import torch
 from support import MACHINES, machine, random_images, rng
 
 import elsedu
-from elsedu.posterior import FIELDS, Constraints, patch_counts
-from elsedu.posterior import sharded as distributed
+from elsedu._common import processes
+from elsedu.posterior import FIELDS, Constraints, patch_counts, sharded
 from elsedu.posterior.state import empty_state, merge
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +77,7 @@ def laws():
             several = {}
             if m.window is not None and dtype == torch.float32:
                 several = m.posterior(asked[0][0], 0.4, windows=[3, 5])
-            with distributed.shard("cpu"):
+            with processes.shard("cpu"):
                 for (x, t, label), one, true in zip(asked, alone, truth[name]):
                     many = m.posterior(x, t, label)
                     difference = worst_difference(one, many, true)
@@ -98,14 +98,14 @@ def laws():
     for name in ("is", "es", "ls-circular", "els-zero"):
         m = machine(name, elsedu.ImageSet(data.images.float(), data.labels), scales, "auto")
         one = elsedu.sample(m, noise, steps=10)
-        with distributed.shard("cpu"):
+        with processes.shard("cpu"):
             many = elsedu.sample(m, noise, steps=10)
             where = elsedu.mosaic.provenance(m, one[0])
         assert elsedu.pearson_r(one, many).min() > 0.9999, name
         assert torch.equal(where, elsedu.mosaic.provenance(m, one[0])), name
     wiener = elsedu.WienerScore(data.images)
     one = wiener.posterior(noise.double(), 0.3)
-    with distributed.shard("cpu"):
+    with processes.shard("cpu"):
         many = wiener.posterior(noise.double(), 0.3)
     assert torch.equal(one.mean, many.mean) and torch.equal(one.log_evidence, many.log_evidence)
     print("agree:", {f"{backend} {dtype}": f"{value:.1e}" for (backend, dtype), value in worst.items()})
@@ -124,16 +124,17 @@ def rules():
     """One does the work of all; different questions are refused; who hangs is given up."""
     m = elsedu.IdealScore(labelled())
     x = torch.zeros(1, 1, 6, 5, dtype=torch.float64)
-    with distributed.shard("cpu", minutes=0.05):
-        rank, world = distributed.place()
-        assert (distributed.leads(), world) == (rank == 0, int(os.environ["WORLD_SIZE"]))
+    with processes.shard("cpu", minutes=0.05):
+        rank, world = processes.rank_and_world()
+        assert (processes.is_main_process(), world) == (rank == 0, int(os.environ["WORLD_SIZE"]))
         # slower than a process that answers no more, yet waited for; machines inside are whole
-        seen = distributed.led(lambda: (time.sleep(4), os.getpid(), distributed.place(), m.denoise(x, 0.5))[1:])
+        seen = processes.on_main_process(
+            lambda: (time.sleep(4), os.getpid(), processes.rank_and_world(), m.denoise(x, 0.5))[1:])
         assert seen[1] == (0, 1) and (seen[0] == os.getpid()) == (rank == 0)
         assert torch.allclose(seen[2], m.denoise(x, 0.5), atol=1e-12)
-        raises(FileNotFoundError, "no such", lambda: distributed.led(lambda: Path("no such").read_text()))
-        order = distributed.in_turn(lambda: time.monotonic())
-        first = distributed.led(lambda: order)
+        raises(FileNotFoundError, "no such", lambda: processes.on_main_process(lambda: Path("no such").read_text()))
+        order = processes.main_process_first(lambda: time.monotonic())
+        first = processes.on_main_process(lambda: order)
         assert order >= first
         raises(ValueError, "different questions", lambda: m.denoise(x, 0.5 + 0.1 * rank))
         raises(ValueError, "different questions", lambda: m.denoise(x.repeat(1 + rank, 1, 1, 1), 0.5))
@@ -191,16 +192,16 @@ def test_alone_nothing_changes(monkeypatch):
     m = elsedu.IdealScore(labelled())
     x = torch.zeros(1, 1, 6, 5, dtype=torch.float64)
     before = m.denoise(x, 0.5)
-    with distributed.shard() as device:
-        assert device.type in ("cpu", "cuda") and distributed.place() == (0, 1) and distributed.leads()
+    with processes.shard() as device:
+        assert device.type in ("cpu", "cuda") and processes.rank_and_world() == (0, 1) and processes.is_main_process()
         assert torch.equal(m.denoise(x, 0.5), before) and len(m._dictionaries) == 1
         assert m._dictionary(x, None)[0].images is m.data.images        # not even a copy
-        assert distributed.led(lambda: 3) == 3 and distributed.in_turn(lambda: 4) == 4
-        assert distributed.block(5) == slice(0, 5)
+        assert processes.on_main_process(lambda: 3) == 3 and processes.main_process_first(lambda: 4) == 4
+        assert sharded.block(5) == slice(0, 5)
         m.denoise(x.requires_grad_(True), 0.5).sum().backward()
     monkeypatch.setenv("WORLD_SIZE", "1")
-    with distributed.shard("cpu") as device:
-        assert device == torch.device("cpu") and distributed.place() == (0, 1)
+    with processes.shard("cpu") as device:
+        assert device == torch.device("cpu") and processes.rank_and_world() == (0, 1)
 
 
 def test_blocks_cover_everything_once(monkeypatch):
@@ -208,8 +209,8 @@ def test_blocks_cover_everything_once(monkeypatch):
         for count in (0, 1, 5, 7, 50):
             held = []
             for rank in range(world):
-                monkeypatch.setattr(distributed, "place", lambda rank=rank, world=world: (rank, world))
-                held.append(list(range(count))[distributed.block(count)])
+                monkeypatch.setattr(sharded, "rank_and_world", lambda rank=rank, world=world: (rank, world))
+                held.append(list(range(count))[sharded.block(count)])
             assert [k for part in held for k in part] == list(range(count))
             assert max(map(len, held)) - min(map(len, held)) <= 1
 
@@ -219,7 +220,7 @@ def test_more_processes_than_gpus(monkeypatch):
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(ValueError, match="3 processes on this machine, but 2 GPUs"):
-        distributed.init("cuda")
+        processes.init("cuda")
 
 
 @pytest.mark.parametrize("whole", [False, True])
