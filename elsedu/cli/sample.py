@@ -10,8 +10,6 @@ from typing import Annotated
 
 from typer import Option
 
-MACHINES = ("is", "es", "ls", "els", "wiener", "stationary")
-WINDOWED = ("ls", "els")
 TILE, GAP = 96, 4  # pixels of one image in the picture, about, and between two images
 
 
@@ -20,7 +18,7 @@ def sample(
     size: Annotated[
         int | None, Option(help="Resize the images to SIZE x SIZE. Default: the set's own.")
     ] = None,
-    machine: Annotated[str, Option(help=f"One of {', '.join(MACHINES)}.")] = "els",
+    machine: Annotated[str, Option(help="A machine, such as is, es, ls, els or wiener.")] = "els",
     window: Annotated[int | None, Option(help="Odd side of the window of ls and els. Default: 5.")] = None,
     scales: Annotated[
         str | None, Option(help="Windows over time instead: a published or calibrated schedule, by name.")
@@ -41,20 +39,23 @@ def sample(
     _check_out(out)
     if n < 1:
         raise ValueError(f"--n must be at least 1, got {n}")
-    if machine not in MACHINES:
-        raise ValueError(f"unknown machine {machine!r}; known: {', '.join(MACHINES)}")
-    windows = _windows(machine, window, scales, border)
 
     import torch
 
     import elsedu
     from elsedu import figures
-    from elsedu._common.checks import check_steps
+    from elsedu._common.checks import check_choice, check_steps
+    from elsedu.machines.lineup import LINEUP, MACHINES
+
+    entry = LINEUP[check_choice(machine, MACHINES, "machine")]
+    windows = _windows(entry, window, scales, border)
+    if entry.linear and backend != "auto":
+        raise ValueError(f"--backend {backend} has no meaning for the machine {machine!r}")
 
     check_steps(steps)
     device = _device(device)
     images = elsedu.load(data, size=size, root=root, limit=limit, seed=seed)
-    denoiser = _machine(machine, images, windows, border, backend)
+    denoiser = entry.build(images, windows, border=border or "zero", backend=backend)
     generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device draws the same noise
     noise = torch.randn(n, *images.shape, generator=generator).to(device)
     start = time.perf_counter()
@@ -80,14 +81,14 @@ def _check_out(out: Path) -> None:
         raise ValueError(f"--out {str(out)!r} is a folder, expected a .png file")
 
 
-def _windows(machine, window, scales, border):
+def _windows(entry, window, scales, border):
     """One window, a ScaleSchedule, or None for a machine without; ValueError for options that do not fit."""
-    if machine not in WINDOWED:
+    if entry.scales is None:
         given = {"--window": window, "--scales": scales, "--border": border}
         for option, value in given.items():
             if value is not None:
                 raise ValueError(
-                    f"{option} {value} has no meaning for the machine {machine!r}, only for ls and els"
+                    f"{option} {value} has no meaning for the machine {entry.name!r}, only for ls and els"
                 )
         return None
     if scales is None:
@@ -99,10 +100,10 @@ def _windows(machine, window, scales, border):
 
     if scales in known.published_names():
         return known.published(scales)
-    if scales in known.calibrated_names(machine):
-        return known.calibrated(scales, machine)
-    names = sorted({*known.published_names(), *known.calibrated_names(machine)})
-    raise ValueError(f"unknown scales {scales!r}; known for {machine}: {', '.join(names)}")
+    if scales in known.calibrated_names(entry.scales):
+        return known.calibrated(scales, entry.scales)
+    names = sorted({*known.published_names(), *known.calibrated_names(entry.scales)})
+    raise ValueError(f"unknown scales {scales!r}; known for {entry.name}: {', '.join(names)}")
 
 
 def _device(device):
@@ -114,17 +115,3 @@ def _device(device):
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:  # what torch raises for a name or a device it has not
         raise ValueError(f"--device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
-
-
-def _machine(machine, images, windows, border, backend):
-    import elsedu
-
-    if machine in ("wiener", "stationary"):
-        if backend != "auto":
-            raise ValueError(f"--backend {backend} has no meaning for the machine {machine!r}")
-        return elsedu.WienerScore(images) if machine == "wiener" else elsedu.StationaryWienerScore(images)
-    if machine in WINDOWED:
-        make = elsedu.LocalScore if machine == "ls" else elsedu.EquivariantLocalScore
-        return make(images, windows, border=border or "zero", backend=backend)
-    make = elsedu.IdealScore if machine == "is" else elsedu.EquivariantScore
-    return make(images, backend=backend)

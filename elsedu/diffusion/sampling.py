@@ -15,7 +15,7 @@ import itertools
 
 import torch
 
-from elsedu._common.checks import broadcast_time, check_steps
+from elsedu._common.checks import check_steps
 from elsedu._common.progress import bar
 
 
@@ -43,7 +43,7 @@ def _ddim(denoiser, noise, steps, label):
     for t, s in itertools.pairwise(grid):
         x0, eps = denoiser.predict(x, t, label)
         yield t, x, x0
-        x = broadcast_time(schedule.alpha(s), x) * x0 + broadcast_time(schedule.sigma(s), x) * eps
+        x = schedule.add_noise(x0, s, eps)
     yield 0.0, x, x
 
 

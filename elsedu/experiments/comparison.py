@@ -27,7 +27,7 @@ from elsedu.diffusion import seeds
 from elsedu.experiments.drawing import draw, draw_with_variance, sampling_jobs
 from elsedu.experiments.measurement import METRICS, margins, measure, to_bytes
 from elsedu.experiments.store import Pieces
-from elsedu.machines.lineup import MACHINES, border_of, clipped, lineup
+from elsedu.machines.lineup import LINEUP, MACHINES, border_of, clipped, lineup
 from elsedu.posterior import choose_backend
 from elsedu.scales.shipped import scales_for
 
@@ -158,7 +158,7 @@ class Plan:
         """Draw everything: (images, teacher-forced walks, held-out errors), each from pieces where they are there."""
         jobs, start = sampling_jobs(self.network, self.machines, self.data.shape, second=self.second,
                                     steps=self.steps, network_steps=self.network_steps, label=self.label)
-        walked = {name: m for name, m in self.machines.items() if name not in ("es", "els_circular")}
+        walked = {name: m for name, m in self.machines.items() if LINEUP[name].forced}
 
         def walk(part):
             noise, labels = start(part)

@@ -11,7 +11,6 @@ from itertools import pairwise
 
 import torch
 
-from elsedu._common.checks import broadcast_time
 from elsedu._common.progress import bar
 from elsedu._common.records import device_of
 from elsedu.diffusion import seeds
@@ -32,7 +31,7 @@ def draw_with_variance(machine, noise, steps, label=None):
         post = machine.posterior(x, t, label=label, fields=("mean", "variance"))
         total += post.variance
         eps = schedule.noise_from_x0(x, post.mean, t)
-        x = broadcast_time(schedule.alpha(s), x) * post.mean + broadcast_time(schedule.sigma(s), x) * eps
+        x = schedule.add_noise(post.mean, s, eps)
     return x, total / steps
 
 

@@ -12,8 +12,9 @@ from elsedu._common.records import rounded
 from elsedu.analysis import metrics, statistics
 from elsedu.analysis.teacher_forcing import EDGES, rank_correlation
 from elsedu.data.pixels import to_bytes
+from elsedu.machines.lineup import LINEUP
 
-LINEAR = ("wiener", "stationary")     # these draw no training image, so the nearest one says nothing
+LINEAR = tuple(entry.name for entry in LINEUP.values() if entry.linear)
 METRICS = ("pearson_r", "squared_pearson", "determination")
 
 

@@ -13,8 +13,6 @@ import time
 import weakref
 from pathlib import Path
 
-import torch
-
 from elsedu._common import processes
 from elsedu._common.files import write_bytes
 from elsedu._common.lock import one_writer
@@ -133,11 +131,3 @@ def batches(index, size):
         raise ValueError(f"batch must be at least 1, got {size}")
     parts = [index[start:start + size] for start in range(0, len(index), size)]
     return [(f"{part[0]:05d}-{part[-1]:05d}", part) for part in parts]
-
-
-def images_of(pieces, kind, index, size, compute):
-    """Images (len(index), C, H, W) of one kind, batch by batch: compute(seeds) -> (b, C, H, W)."""
-    parts = []
-    for name, seeds in batches(index, size):
-        parts.append(pieces.get(f"{kind}.{name}", lambda seeds=seeds: {"images": compute(seeds)})["images"])
-    return torch.cat(parts)

@@ -15,11 +15,12 @@ from elsedu._common.files import SHIPPED
 from elsedu.data import SOURCES
 from elsedu.experiments.catalogue import PAPER, TIERS, experiment, from_stem, names
 from elsedu.experiments.measurement import METRICS
+from elsedu.machines.lineup import LINEUP
 
 FOLDER = SHIPPED / "results"
-COLUMNS = ("els", "els_circular", "ls", "is", "es", "wiener", "stationary", "nearest", "ceiling")
-HEADS = {"els": "ELS", "els_circular": "ELS (torus)", "ls": "LS", "is": "IS", "es": "ES", "wiener": "Wiener",
-         "stationary": "Wiener (torus)", "nearest": "nearest", "ceiling": "ceiling", "above_is": "ELS > IS"}
+COLUMNS = (*LINEUP, "nearest", "ceiling")
+HEADS = {entry.name: entry.title for entry in LINEUP.values()} | {
+    "nearest": "nearest", "ceiling": "ceiling", "above_is": "ELS > IS"}
 STYLE = "text-align:left;padding:.4rem .4rem"
 INDENT = "\u00a0\u00a0"     # no-break spaces: Markdown and HTML keep them
 

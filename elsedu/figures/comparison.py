@@ -10,13 +10,11 @@ import numpy as np
 import torch
 
 from elsedu.analysis.statistics import median
-from elsedu.figures import COLORS, INK, heat, pair_grid, scatter, window_plot
+from elsedu.figures import COLORS, INK, pair_grid, scatter, window_plot
+from elsedu.machines.lineup import LINEUP
 
-TITLES = {"els": "ELS", "els_circular": "ELS, circular", "ls": "LS", "is": "IS", "es": "ES", "wiener": "Wiener",
-          "stationary": "Wiener, all shifts",
-          "ceiling": "second network", "nearest": "nearest training image"}
-_COLOR = {"els": COLORS["ELS"], "ls": COLORS["LS"], "is": COLORS["IS"], "es": COLORS["ES"],
-          "wiener": COLORS["Wiener"], "ceiling": COLORS["network"]}
+TITLES = {entry.name: entry.title for entry in LINEUP.values()} | {
+    "ceiling": "second network", "nearest": "nearest training image"}
 
 
 def _label(name):
@@ -79,8 +77,8 @@ def forced(comparison, machines=("els", "ls", "is", "wiener"), ax=None):
     for name in machines:
         if name in block:
             line = block[name]
-            ax.plot(block["t"], line["median"], color=_COLOR[name], label=TITLES[name])
-            ax.fill_between(block["t"], line["low"], line["high"], color=_COLOR[name], alpha=0.2, linewidth=0)
+            ax.plot(block["t"], line["median"], color=LINEUP[name].color, label=TITLES[name])
+            ax.fill_between(block["t"], line["low"], line["high"], color=LINEUP[name].color, alpha=0.2, linewidth=0)
     ax.set(xlabel="time $t$ (noise grows)", ylabel="$r$ of denoised images", ylim=(None, 1.01))
     ax.legend()
     return ax
@@ -89,21 +87,6 @@ def forced(comparison, machines=("els", "ls", "is", "wiener"), ax=None):
 def windows(schedules, ax=None):
     """P(t) of several ScaleSchedules beside each other: {label: ScaleSchedule} -> an Axes."""
     return window_plot({label: schedule.windows for label, schedule in schedules.items()}, ax)
-
-
-def heat_maps(times, maps, count=6, title=None):
-    """Mean absolute Jacobians at `count` times, each scaled to its own maximum: a Figure.
-
-    times (n,), maps (n, H, W): from `elsedu.jacobian.over_time`.
-    """
-    chosen = [round(k * (len(times) - 1) / (count - 1)) for k in range(count)][::-1]
-    figure, axes = plt.subplots(1, count, figsize=(7.2, 1.6))
-    for ax, k in zip(axes, chosen):
-        heat(ax, maps[k] / maps[k].max(), "", limits=(0, 1), colorbar=False)
-        ax.set_title(f"$t$ = {times[k]:.2f}", fontsize=9)
-    if title:
-        figure.suptitle(title)
-    return figure
 
 
 def reliability(comparison, ax=None):

@@ -10,6 +10,8 @@ import matplotlib as mpl
 from matplotlib import font_manager
 from matplotlib.colors import LinearSegmentedColormap
 
+from elsedu.machines.lineup import LINEUP
+
 __all__ = ["ACCENT", "ARROWS", "COLORS", "DIVERGING", "FRAME", "INK", "MUTED", "SEQUENTIAL", "SIGNS", "use_style"]
 
 INK = "#1f2933"
@@ -21,16 +23,13 @@ FRAME = "#c3cbd3"
 SIGNS = ("#ff8a3c", "#5cc0ff")
 
 #: The colour of each denoiser (and of the data), the same in every figure of the book.
-COLORS = {
-    "ELS": "#d55e00",
-    "LS": "#0072b2",
-    "ES": "#cc79a7",
-    "IS": "#7d8894",
-    "Wiener": "#009e73",
+COLORS = {entry.family: entry.color for entry in LINEUP.values()} | {
     "network": "#1f2933",
     "data": "#e69f00",
     "other": "#56b4e9",
 }
+
+_CYCLE = ("ELS", "LS", "ES", "IS", "Wiener", "data", "other")  # grey after three colours that catch the eye
 
 #: From paper white to dark brown; lightness falls all the way.
 SEQUENTIAL = LinearSegmentedColormap.from_list(
@@ -73,7 +72,7 @@ def use_style() -> None:
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.axisbelow": True,
-            "axes.prop_cycle": mpl.cycler(color=[c for c in COLORS.values() if c != COLORS["network"]]),
+            "axes.prop_cycle": mpl.cycler(color=[COLORS[name] for name in _CYCLE]),
             "axes.grid": False,
             "grid.color": "#e4e8ec",
             "grid.linewidth": 0.7,

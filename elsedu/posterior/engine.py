@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import importlib
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -22,14 +22,35 @@ from elsedu.posterior.borders import patch_counts
 from elsedu.posterior.posterior import FIELDS
 from elsedu.posterior.state import empty_state
 
-_MODULES = {
-    "definition": "elsedu.posterior.backends.definition",
-    "torch": "elsedu.posterior.backends.attention_torch",
-    "native": "elsedu.posterior.backends.native",
-    "triton": "elsedu.posterior.backends.attention_triton",
+
+@dataclass(frozen=True)
+class Backend:
+    """One way of computing the sum.
+
+    Attributes:
+        name: As users say it.
+        module: Holds `partial_posterior`, and `available` if it may be missing.
+        always: Why it is always there; None for one that may be missing.
+        fast_on: The device on which "auto" prefers it, for float32 without gradients, the only thing it takes there;
+            None for one that takes everything.
+    """
+
+    name: str
+    module: str
+    always: str | None = None
+    fast_on: str | None = None
+
+
+_TABLE = {
+    backend.name: backend
+    for backend in (
+        Backend("definition", "elsedu.posterior.backends.definition", "float64 on the CPU, for small inputs"),
+        Backend("torch", "elsedu.posterior.backends.attention_torch", "any device"),
+        Backend("native", "elsedu.posterior.backends.native", fast_on="cpu"),
+        Backend("triton", "elsedu.posterior.backends.attention_triton", fast_on="cuda"),
+    )
 }
-_ALWAYS = {"definition": "float64 on the CPU, for small inputs", "torch": "any device"}
-BACKENDS = ("auto", *_MODULES)
+BACKENDS = ("auto", *_TABLE)
 
 
 def backends():
@@ -39,12 +60,12 @@ def backends():
     >>> elsedu.posterior.backends()["torch"][0]
     True
     """
-    return {name: _available(name) for name in _MODULES}
+    return {name: _available(name) for name in _TABLE}
 
 
 def _available(name):
-    if name in _ALWAYS:
-        return True, _ALWAYS[name]
+    if _TABLE[name].always:
+        return True, _TABLE[name].always
     module = _import(name)
     return (False, f"not installed ({module})") if isinstance(module, ImportError) else module.available()
 
@@ -53,7 +74,7 @@ def _available(name):
 def _import(name):
     """The backend's module, or the ImportError (looking for a missing package again and again takes milliseconds)."""
     try:
-        return importlib.import_module(_MODULES[name])
+        return importlib.import_module(_TABLE[name].module)
     except ImportError as error:
         return error
 
@@ -66,17 +87,17 @@ def choose_backend(name, x):
     check_choice(name, BACKENDS, "backend")
     if name == "auto":
         plain = x.dtype == torch.float32 and not (x.requires_grad and torch.is_grad_enabled())
-        for candidate, device in (("native", "cpu"), ("triton", "cuda")):
-            if plain and x.device.type == device and _available(candidate)[0]:
-                return candidate
+        for backend in _TABLE.values():
+            if plain and x.device.type == backend.fast_on and _available(backend.name)[0]:
+                return backend.name
         return "torch"
     usable, why = _available(name)
     if not usable:
         raise ValueError(f"backend {name!r} cannot be used here: {why}; use 'torch' or 'auto'")
-    if name in ("native", "triton"):
+    device = _TABLE[name].fast_on
+    if device is not None:
         if x.requires_grad and torch.is_grad_enabled():
             raise ValueError(f"backend {name!r} computes no gradients, but x requires them; use 'torch'")
-        device = "cpu" if name == "native" else "cuda"
         if x.dtype != torch.float32 or (x.device.type != device and not _interpreted(name)):
             raise ValueError(f"backend {name!r} takes float32 on {device}, got {x.dtype} on {x.device}; use 'torch'")
     return name

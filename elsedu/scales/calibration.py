@@ -13,6 +13,7 @@ from elsedu._common.checks import check_choice, check_steps, check_window
 from elsedu._common.progress import progress_wanted
 from elsedu.data import ImageSet
 from elsedu.diffusion import seeds
+from elsedu.machines.lineup import LINEUP, border_of
 from elsedu.machines.patches import EquivariantLocalScore, LocalScore
 from elsedu.machines.windows import ScaleSchedule, candidate_windows
 from elsedu.scales import methods
@@ -119,9 +120,8 @@ def _builder(network, machine):
     """A function that builds the machine to be calibrated on any ImageSet."""
     if isinstance(machine, str):
         check_choice(machine, ("els", "ls"), "machine")
-        kind = {"els": EquivariantLocalScore, "ls": LocalScore}[machine]
-        border = "circular" if getattr(network, "padding", "zero") == "circular" else "zero"
-        options = {"border": border, "schedule": getattr(network, "schedule", None)}
+        kind = LINEUP[machine].machine
+        options = {"border": border_of(network), "schedule": getattr(network, "schedule", None)}
     elif isinstance(machine, LocalScore | EquivariantLocalScore):
         kind = type(machine)
         options = {"border": machine.border, "schedule": machine.schedule, "backend": machine.backend}

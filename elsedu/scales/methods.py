@@ -16,7 +16,6 @@ from itertools import pairwise
 
 import torch
 
-from elsedu._common.checks import broadcast_time
 from elsedu._common.progress import bar
 from elsedu._common.records import device_of
 from elsedu.diffusion import seeds
@@ -122,5 +121,5 @@ def patches(machine, windows, steps, index, label, kappa=KAPPA, monotone=False, 
         table.append(spread)
         x0 = posts[chosen[-1]].mean
         eps = schedule.noise_from_x0(x, x0, t)
-        x = broadcast_time(schedule.alpha(s), x) * x0 + broadcast_time(schedule.sigma(s), x) * eps
+        x = schedule.add_noise(x0, s, eps)
     return chosen[::-1], table[::-1]
