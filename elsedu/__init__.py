@@ -25,7 +25,7 @@ _NAMES = {
     "elsedu.analysis": ("pearson_r", "squared_pearson", "determination"),
     "elsedu.networks": ("network",),
     "elsedu.scales": ("calibrate",),
-    "elsedu.experiments": ("compare",),
+    "elsedu.experiments": ("compare", "result"),
 }
 # Short names of modules: `elsedu.sampling` is elsedu.diffusion.sampling.
 _MODULES = {

@@ -15,6 +15,8 @@ alike       Pearson's r of its drawings with those of the machines, and of the o
 
 from __future__ import annotations
 
+import argparse
+import io
 import sys
 import time
 from pathlib import Path
@@ -34,6 +36,7 @@ from elsedu.diffusion.sampling import sample
 from elsedu.experiments.measurement import to_bytes
 from elsedu.networks import ResNet
 from elsedu.networks.unet import SelfAttention
+from studies.provenance import made
 
 KINDS = ("local", "attention")
 SETTINGS = {"batch": 64, "lr": 3e-3, "lr_schedule": "short", "warmup": 200, "decay": 0.5, "stratified": True}
@@ -153,20 +156,21 @@ def study(data, steps=3000, initialisations=(0, 1), windows=(3, 5, 7), count=100
     return measured, {name: to_bytes(drawn[name]) for name in kept}
 
 
-def main(arguments):
-    """`python -m studies.attention digits [FOLDER]`: write FOLDER/attention-<data>.json and .npz."""
-    import io
-
-    name, folder = arguments[0], Path(arguments[1] if len(arguments) > 1 else "reproduced")
+def main(arguments=None):
+    """Write FOLDER/attention-<data>.json and .npz."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", help="image set: digits")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("reproduced"))
+    options = parser.parse_args(arguments)
+    name, folder = options.name, options.folder
     records.check_writable(folder)
     data, start = elsedu.load(name), time.perf_counter()
-    options = {"steps": 3000, "initialisations": [0, 1], "width": 32}
-    measured, images = study(data, **options)
-    provenance = {"data": {"name": data.name, "hash": data.hash}, "training": {**options, **SETTINGS},
+    training = {"steps": 3000, "initialisations": [0, 1], "width": 32}
+    measured, images = study(data, **training)
+    provenance = {"data": {"name": data.name, "hash": data.hash}, "training": {**training, **SETTINGS},
                   "seeds": "noisy training images: stream denoising; drawings: stream test, 0 to 99; windows: "
                            "stream calibration; derivatives: stream jacobian",
-                  "versions": records.versions(), "device": records.device_name(), "commit": records.commit(),
-                  "minutes": round((time.perf_counter() - start) / 60, 1)}
+                  **made("attention", [name], start)}
     records.write_json(folder / f"attention-{name}.json",
                        {"measured": records.rounded(measured), "provenance": provenance})
     buffer = io.BytesIO()
@@ -176,4 +180,4 @@ def main(arguments):
 
 if __name__ == "__main__":
     torch.set_grad_enabled(False)
-    main(sys.argv[1:])
+    main()

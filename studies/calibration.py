@@ -16,7 +16,7 @@ those of the network's comparison, so that its number can stand beside the one f
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from elsedu.scales import methods
 from elsedu.scales.calibration import calibrate, window_distance
 from elsedu.scales.rules import choose
 from elsedu.scales.shipped import published
+from studies.provenance import made
 
 KAPPAS = (1.5, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 400)
 JUDGES = range(1000, 1040)
@@ -142,11 +143,16 @@ def published_study(name, network, data, network_steps=(20, 150), count=None):
             "gain": {steps: statistics.median(values - own[steps]) for steps, values in found.items()}}
 
 
-def main(arguments):
-    """`python -m studies.calibration kappa|windows|published NAME [FOLDER]`: write FOLDER/<study>-<name>.json."""
+def main(arguments=None):
+    """Write FOLDER/<study>-<name>.json."""
     from elsedu import networks
 
-    study, name, folder = arguments[0], arguments[1], Path(arguments[2] if len(arguments) > 2 else "reproduced")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", choices=("kappa", "windows", "published"))
+    parser.add_argument("name", help="network, such as mnist16-resnet-zero")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("reproduced"))
+    options = parser.parse_args(arguments)
+    study, name, folder = options.study, options.name, options.folder
     records.check_writable(folder)
     entry = from_stem(name)
     network, data, start = networks.network(name), entry.recipe.load_data(), time.perf_counter()
@@ -156,19 +162,16 @@ def main(arguments):
         measured = kappa_study(network, data, windows, target) | {"trajectory": list(target.windows)}
     elif study == "windows":
         measured = window_study(network, data, windows)
-    elif study == "published":
-        measured = published_study(name, network, data)
     else:
-        raise ValueError(f"unknown study {study!r}; known: kappa, windows, published")
+        measured = published_study(name, network, data)
     judges = "stream test, the comparison's seeds" if study == "published" else f"stream calibration, {JUDGES}"
     provenance = {"network": {"name": name, "weights_hash": records.weights_hash(network)},
                   "data": {"name": data.name, "hash": data.hash}, "judged on": judges,
-                  "versions": records.versions(), "device": records.device_name(), "commit": records.commit(),
-                  "minutes": round((time.perf_counter() - start) / 60, 1)}
+                  **made("calibration", [study, name], start)}
     result = {"measured": records.rounded(measured), "provenance": provenance}
     records.write_json(folder / f"{study}-{name}.json", result)
 
 
 if __name__ == "__main__":
     torch.set_grad_enabled(False)
-    main(sys.argv[1:])
+    main()

@@ -20,7 +20,7 @@ covariance and their number, and judges them as the study of calibrations did, o
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from pathlib import Path
 
@@ -44,6 +44,7 @@ from elsedu.scales import methods
 from elsedu.scales.rules import choose
 from elsedu.scales.shipped import calibrated
 from studies import calibration as studies
+from studies.provenance import made
 
 TUNED = {"smoothed": (SmoothedScore, (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4)),
          "covariance": (CovarianceMasks, (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)),
@@ -203,11 +204,15 @@ def budget_study(names=BUDGET, note=_note):
     return found
 
 
-def main(arguments):
-    """`python -m studies.denoisers NAME|halves|budget [FOLDER]`: write one JSON file into the folder."""
+def main(arguments=None):
+    """Write one JSON file into the folder."""
     from elsedu import networks
 
-    name, folder = arguments[0], Path(arguments[1] if len(arguments) > 1 else "reproduced")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", help="a network, such as mnist16-resnet-zero, or halves, or budget")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("reproduced"))
+    options = parser.parse_args(arguments)
+    name, folder = options.name, options.folder
     records.check_writable(folder)
     start = time.perf_counter()
     if name == "budget":
@@ -228,12 +233,10 @@ def main(arguments):
                        "steps": {"theory": 20, "network": [20, 150]}, "perturbations": 64,
                        "edge": repr(EdgeScore(data, 2).machine), "edge windows": EdgeScore(data, 2).windows}
         path = folder / f"denoisers-{of}.json"
-    provenance |= {"versions": records.versions(), "device": records.device_name(), "commit": records.commit(),
-                   "minutes": round((time.perf_counter() - start) / 60, 1),
-                   "processor minutes": round(time.process_time() / 60, 1)}
+    provenance |= made("denoisers", [name], start)
     records.write_json(path, {"measured": records.rounded(measured), "provenance": provenance})
 
 
 if __name__ == "__main__":
     torch.set_grad_enabled(False)
-    main(sys.argv[1:])
+    main()

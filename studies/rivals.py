@@ -10,7 +10,7 @@ last digit. Without stems: every comparison in the folder whose network and data
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from elsedu.experiments.drawing import draw, sampling_jobs
 from elsedu.experiments.measurement import METRICS, margins, to_bytes
 from elsedu.experiments.store import Pieces
 from elsedu.experiments.tables import stored
-from elsedu.machines.lineup import ONLY, border_of, lineup
+from elsedu.machines.lineup import LINEUP, border_of, lineup
 from elsedu.machines.windows import ScaleSchedule
 
 RIVALS = ("stationary",)    # what later line-ups have and earlier results may lack; they need no windows
@@ -35,7 +35,7 @@ RIVALS = ("stationary",)    # what later line-ups have and earlier results may l
 def missing(record, border):
     """The rivals that belong to a network of this border and are not in the record."""
     known = next(iter(record["measured"]["agreement"].values()))
-    return [name for name in RIVALS if ONLY.get(name, border) == border and name not in known]
+    return [name for name in RIVALS if LINEUP[name].beside in (None, border) and name not in known]
 
 
 def complete(record, pictures, network, data):
@@ -81,12 +81,16 @@ def complete(record, pictures, network, data):
     return record, {name: to_bytes(drawn[name]) for name in names}
 
 
-def main(arguments):
+def main(arguments=None):
     """Complete FOLDER/<stem>.json and its .npz, for each stem or for all that can be completed."""
     from elsedu import networks
 
-    folder = Path(arguments[0])
-    for stem in arguments[1:] or stored(folder):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("stems", nargs="*", help="runs, such as cifar10-resnet-zero.laptop; default: all")
+    options = parser.parse_args(arguments)
+    folder = options.folder
+    for stem in options.stems or stored(folder):
         entry = from_stem(stem)
         found = Comparison.load(folder / f"{stem}.json")
         border = "circular" if entry.recipe.network["padding"] == "circular" else "zero"
@@ -104,4 +108,4 @@ def main(arguments):
 
 if __name__ == "__main__":
     torch.set_grad_enabled(False)
-    main(sys.argv[1:])
+    main()

@@ -37,6 +37,7 @@ from elsedu.machines.lineup import border_of, clipped
 from elsedu.machines.patches import EquivariantLocalScore
 from elsedu.machines.windows import ScaleSchedule
 from elsedu.scales.shipped import calibrated
+from studies.provenance import made
 
 FITTED = "trajectory cosine median"     # the paper's way, as `studies.calibration windows` calls it
 SHIFTS = (-1, 0, 1, 2, 3)
@@ -185,10 +186,8 @@ def main(arguments=None):
     measured, index = STUDIES[options.study](options.name, network, data, options.noises, **more)
     provenance = {"network": {"name": options.name, "weights_hash": records.weights_hash(network)},
                   "data": {"name": data.name, "hash": data.hash, "images": len(data)}, "seeds": index,
-                  "steps": {"network": list(NETWORK_STEPS)}, "versions": records.versions(),
-                  "device": records.device_name(), "commit": records.commit(),
-                  "minutes": round((time.perf_counter() - start) / 60, 1),
-                  "processor minutes": round(time.process_time() / 60, 1)}
+                  "steps": {"network": list(NETWORK_STEPS)},
+                  **made("variants", [options.study, options.name, "--noises", options.noises], start)}
     path = options.folder / f"{options.study}-{options.name}.json"
     records.write_json(path, {"measured": records.rounded(measured), "provenance": provenance})
     print(path)

@@ -61,7 +61,7 @@ class Schedule:
         return (broadcast_time(level, like) for level in (self.alpha(t), self.sigma(t)))
 
     def add_noise(self, x0, t, eps):
-        """x_t = alpha x_0 + sigma eps: the forward process (paper section 2), and with predicted x_0, eps a DDIM step."""
+        """x_t = alpha x_0 + sigma eps: the forward process (paper, section 2); from predictions, a DDIM step."""
         alpha, sigma = self._levels(t, x0)
         return alpha * x0 + sigma * eps
 

@@ -1,7 +1,7 @@
 """Network against theory, from noise to a row of the table (chapter "Prediction")."""
 
 from elsedu.experiments.catalogue import PAPER, TIERS, Experiment, experiment, from_stem, names, recipe
-from elsedu.experiments.comparison import Comparison, compare
+from elsedu.experiments.comparison import Comparison, compare, result
 from elsedu.experiments.recipes import recipes
 from elsedu.training.recipe import Recipe
 
@@ -17,4 +17,5 @@ __all__ = [
     "names",
     "recipe",
     "recipes",
+    "result",
 ]

@@ -129,6 +129,11 @@ class Experiment:
         return dataclasses.replace(entry, recipe=altered(entry.recipe), second=altered(entry.second))
 
 
+def with_changes(entry, changes):
+    """The experiment with the changes that a result's provenance names, {"width", "n_images", "epochs"}."""
+    return entry.changed(width=changes.get("width"), limit_images=changes.get("n_images"), epochs=changes.get("epochs"))
+
+
 def from_stem(stem):
     """The experiment whose files have this stem ("cifar10-resnet-zero.full-e10-w96"); ValueError if there is none.
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from elsedu._common import records
 from elsedu._common.arrays import read_npz
-from elsedu._common.checks import check_steps
-from elsedu._common.files import write_bytes
+from elsedu._common.checks import check_choice, check_steps
+from elsedu._common.files import SHIPPED, write_bytes
 from elsedu._common.lock import one_writer
 from elsedu._common.progress import progress_wanted
 from elsedu.analysis.statistics import above, bootstrap, median, paired, share, two_level
@@ -69,6 +69,23 @@ class Comparison:
             records.write_json(path, blocks | {"hash": records.settings_hash(blocks)})
         return path
 
+    def r(self, name, steps=150):
+        """Pearson's r of a predictor's images with the network's, seed by seed.
+
+        Args:
+            name: Such as "els", "is" or "ceiling".
+            steps: DDIM steps of the network.
+
+        Returns:
+            (S,) float64; NaN where r is not defined.
+
+        Raises:
+            ValueError: For a predictor or a number of steps that was not measured.
+        """
+        check_choice(str(steps), tuple(self.measured["per_seed"]), "number of steps")
+        measured = self.measured["per_seed"][str(steps)]
+        return np.array(measured[check_choice(name, tuple(measured), "predictor")]["pearson_r"], dtype=float)
+
     @staticmethod
     def load(path):
         """Read what `save` wrote. FileNotFoundError or ValueError if it is not there or not whole."""
@@ -80,6 +97,26 @@ class Comparison:
         if archive.is_file():
             images = read_npz(archive, LARGEST_IMAGES)
         return Comparison(record["measured"], record["provenance"], images)
+
+
+def result(name, folder=None):
+    """A result that comes with elsedu: a comparison, or what a study found.
+
+    Args:
+        name: Such as "mnist16-resnet-zero", "cifar10-resnet-zero.laptop", "windows-budget".
+        folder: Where to look, instead of the results in the package.
+
+    Raises:
+        ValueError: If there is none of this name; the message lists those there are.
+
+    >>> import elsedu
+    >>> found = elsedu.result("digits-resnet-zero")
+    >>> found.r("els", steps=150).shape
+    (100,)
+    """
+    folder = SHIPPED / "results" if folder is None else Path(folder)
+    check_choice(name, sorted(path.stem for path in folder.glob("*.json")), "result")
+    return Comparison.load(folder / f"{name}.json")
 
 
 def compare(network, data, scales=None, *, seeds=100, steps=20, network_steps=(20, 150), second=None,

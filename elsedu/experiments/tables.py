@@ -13,7 +13,7 @@ from pathlib import Path
 from elsedu._common import records
 from elsedu._common.files import SHIPPED
 from elsedu.data import SOURCES
-from elsedu.experiments.catalogue import PAPER, TIERS, experiment, from_stem, names
+from elsedu.experiments.catalogue import PAPER, TIERS, experiment, names, with_changes
 from elsedu.experiments.measurement import METRICS
 from elsedu.machines.lineup import LINEUP
 
@@ -51,13 +51,13 @@ def rows(folder=None, steps=150, metric="pearson_r", missing=True):
     if metric not in METRICS:
         raise ValueError(f"unknown metric {metric!r}; known: {', '.join(METRICS)}")
     table = []
-    for stem, record in stored(folder).items():
-        name, _, tier = stem.partition(".")
+    for record in stored(folder).values():
         if str(steps) not in record["measured"]["agreement"]:
             continue
         agreement = record["measured"]["agreement"][str(steps)]
         provenance = record["provenance"]
-        row = {"name": name, "tier": provenance.get("tier") or tier or "embedded",
+        name = provenance["experiment"]
+        row = {"name": name, "tier": provenance["tier"],
                "size": "x".join(map(str, provenance["data"]["shape"][1:])), "images": provenance["data"]["images"],
                "changes": provenance.get("changes") or {}, "seeds": record["measured"]["seeds"],
                "device": provenance["device"], "training": provenance.get("training"), "paper_row": _paper_row(name)}
@@ -211,15 +211,6 @@ def plain(table, columns=None, intervals=True):
                      for line in (heads, *lines))
 
 
-# What makes the other files, by how their names begin; {} is the rest of the name.
-STUDIES = {
-    "windows-budget": "denoisers budget", "kappa-": "calibration kappa {}", "windows-": "calibration windows {}",
-    "denoisers-": "denoisers {}", "halves-": "denoisers halves",
-    "attention-": "attention {}", "published-": "calibration published {}", "rules-": "variants rules {}",
-    "shifts-": "variants shifts {}", "residual-": "residual {}", "conventions-": "variants conventions {}",
-}
-
-
 def costs(tier, folder=None):
     """(heads, lines): every experiment of a tier with its command and the minutes it took, where it was run.
 
@@ -228,8 +219,9 @@ def costs(tier, folder=None):
     """
     heads = ["command", "images", "training steps", "seeds", "train", "calibrate", "compare", "machine"]
     found, lines = stored(folder), []
-    # a stem with something changed: cifar10-resnet-zero.full-e16-w64
-    changed = [from_stem(stem) for stem in found if "-" in stem.partition(".")[2]]
+    runs = [record["provenance"] for record in found.values()]
+    changed = [with_changes(experiment(run["experiment"], run["tier"]), run["changes"])
+               for run in runs if run["changes"]]
     for name in names(tier):
         entry = experiment(name, None if tier == "embedded" else tier)
         lines += [_cost(e, found.get(e.stem))
@@ -267,10 +259,9 @@ def studies(folder=None):
         record = records.read_json(path)
         if "agreement" in record.get("measured", {}):
             continue
-        start = next((start for start in STUDIES if path.stem.startswith(start)), None)
-        if start is None:
-            raise ValueError(f"{path.name} is neither a comparison nor the result of a known study")
-        minutes = record["provenance"].get("minutes")
-        lines.append([path.name, f"python -m studies.{STUDIES[start].format(path.stem.removeprefix(start))}",
+        command, minutes = (record.get("provenance", {}).get(key) for key in ("command", "minutes"))
+        if command is None:
+            raise ValueError(f"{path.name} is no comparison, and does not say which command made it")
+        lines.append([path.name, command,
                       "" if minutes is None else f"{minutes:.1f}", record["provenance"].get("device", "")])
     return ["file", "command", "minutes", "machine"], lines
