@@ -24,7 +24,7 @@ from elsedu.experiments.catalogue import from_stem
 from elsedu.experiments.comparison import Comparison
 from elsedu.experiments.drawing import draw, sampling_jobs
 from elsedu.experiments.measurement import METRICS, margins, to_bytes
-from elsedu.experiments.store import Pieces
+from elsedu.experiments.store import ResultStore
 from elsedu.experiments.tables import stored
 from elsedu.machines.lineup import LINEUP, border_of, lineup
 from elsedu.machines.windows import ScaleSchedule
@@ -58,7 +58,7 @@ def complete(record, pictures, network, data):
         machines = lineup(network, data, any_scales, names)
         jobs, _ = sampling_jobs(network, machines, data.shape, steps=made["steps"]["theory"],
                                 network_steps=made["steps"]["network"])
-        drawn = draw(Pieces(None, {}), jobs, made["seeds"]["index"], made["batch"], False)
+        drawn = draw(ResultStore(None, {}), jobs, made["seeds"]["index"], made["batch"], False)
         drawn = {name: found["images"] for name, found in drawn.items()}
     for steps, block in measured["agreement"].items() if names else ():
         target = drawn[f"network-{steps}"]

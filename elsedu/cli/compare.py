@@ -7,32 +7,35 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from elsedu.cli.options import Backend, Data, Device, Limit, Root, Size, load_data, load_network, resolve_device
+
 
 def compare(
     network: Annotated[str, Argument(help="A shipped network, or a .safetensors file.")],
     second: Annotated[str | None, Option(help="The same from another initialisation, for the ceiling.")] = None,
     els: Annotated[Path | None, Option(help="Windows of ELS (from `elsedu calibrate`). Default: shipped.")] = None,
     ls: Annotated[Path | None, Option(help="Windows of LS. Default: shipped.")] = None,
-    data: Annotated[str | None, Option(help="Image set. Default: the one the network was trained on.")] = None,
-    size: Annotated[int | None, Option(help="Resize the images to SIZE x SIZE.")] = None,
-    limit: Annotated[int | None, Option(help="Use this many training images.")] = None,
+    data: Data = None,
+    size: Size = None,
+    limit: Limit = None,
     seeds: Annotated[int, Option(help="How many of the test seeds.")] = 100,
     steps: Annotated[int, Option(help="Steps of the machines.")] = 20,
-    backend: Annotated[str, Option(help="auto, definition, torch, native or triton.")] = "auto",
+    backend: Backend = "auto",
     out: Annotated[Path | None, Option(help="The JSON file to write. Default: <network>.json.")] = None,
     folder: Annotated[Path | None, Option(help="Keep finished batches here, to go on after a kill.")] = None,
-    root: Annotated[Path | None, Option(help="Folder of the official files. Default: ELSEDU_DATA.")] = None,
+    root: Root = None,
+    device: Device = "auto",
 ):
     """Compare and write the results; the medians are printed."""
     import elsedu
     from elsedu._common.records import check_writable
-    from elsedu.cli.inputs import load_data, load_network
     from elsedu.scales import scales_for
 
     if (els is None) != (ls is None):
         raise ValueError("give both --els and --ls, or neither")
-    denoiser = load_network(network)
-    other = None if second is None else load_network(second)
+    place = resolve_device(device)
+    denoiser = load_network(network).to(place)
+    other = None if second is None else load_network(second).to(place)
     out = Path(f"{denoiser.name}.json") if out is None else out
     check_writable(out.absolute().parent)
     scales = None if els is None else {"els": elsedu.ScaleSchedule.load(els), "ls": elsedu.ScaleSchedule.load(ls)}

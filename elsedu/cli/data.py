@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Exit, Option
+from typer import Argument, Exit
+
+from elsedu.cli.options import Root
 
 OFFICIAL = "mnist, fashion_mnist, cifar10, celeba"
 
@@ -46,9 +48,7 @@ def fetch_sets(
 
 def verify_sets(
     names: Annotated[list[str] | None, Argument(help=f"Any of {OFFICIAL}. Default: all.")] = None,
-    root: Annotated[
-        Path | None, Option(help="Folder of the official files. Default: ELSEDU_DATA and cache.")
-    ] = None,
+    root: Root = None,
 ):
     """Compare the official files on this machine with the published MD5s, file by file.
 

@@ -10,14 +10,14 @@ from typing import Annotated
 
 from typer import Option
 
+from elsedu.cli.options import Backend, Device, Limit, Root, Size, resolve_device
+
 TILE, GAP = 96, 4  # pixels of one image in the picture, about, and between two images
 
 
 def sample(
     data: Annotated[str, Option(help="Image set: see `elsedu data list`.")] = "mnist5k",
-    size: Annotated[
-        int | None, Option(help="Resize the images to SIZE x SIZE. Default: the set's own.")
-    ] = None,
+    size: Size = None,
     machine: Annotated[str, Option(help="A machine, such as is, es, ls, els or wiener.")] = "els",
     window: Annotated[int | None, Option(help="Odd side of the window of ls and els. Default: 5.")] = None,
     scales: Annotated[
@@ -29,10 +29,10 @@ def sample(
     seed: Annotated[int, Option(help="Seed of the noise (and of --limit).")] = 0,
     label: Annotated[int | None, Option(help="Use the training images of this class only.")] = None,
     border: Annotated[str | None, Option(help="zero or circular, for ls and els. Default: zero.")] = None,
-    backend: Annotated[str, Option(help="auto, definition, torch, native or triton.")] = "auto",
-    limit: Annotated[int | None, Option(help="Use this many training images, drawn at random.")] = None,
-    root: Annotated[Path | None, Option(help="Folder of the official files. Default: ELSEDU_DATA.")] = None,
-    device: Annotated[str, Option(help="cpu, cuda, ...; auto: cuda where there is one.")] = "auto",
+    backend: Backend = "auto",
+    limit: Limit = None,
+    root: Root = None,
+    device: Device = "auto",
 ):
     """Draw N images from noise with one of the machines and write them as a grid."""
     # What can be wrong without the data is checked before the data are read.
@@ -53,7 +53,7 @@ def sample(
         raise ValueError(f"--backend {backend} has no meaning for the machine {machine!r}")
 
     check_steps(steps)
-    device = _device(device)
+    device = resolve_device(device)
     images = elsedu.load(data, size=size, root=root, limit=limit, seed=seed)
     denoiser = entry.build(images, windows, border=border or "zero", backend=backend)
     generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device draws the same noise
@@ -104,14 +104,3 @@ def _windows(entry, window, scales, border):
         return known.calibrated(scales, entry.scales)
     names = sorted({*known.published_names(), *known.calibrated_names(entry.scales)})
     raise ValueError(f"unknown scales {scales!r}; known for {entry.name}: {', '.join(names)}")
-
-
-def _device(device):
-    import torch
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:  # what torch raises for a name or a device it has not
-        raise ValueError(f"--device {device!r} cannot be used: {str(error).splitlines()[0]}") from error

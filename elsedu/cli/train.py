@@ -7,6 +7,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from elsedu.cli.options import Device, Minutes, resolve_device
+
 
 def train(
     name: Annotated[str | None, Argument(help="Recipe, e.g. digits-resnet-zero; --list names them.")] = None,
@@ -17,8 +19,8 @@ def train(
     lr: Annotated[float | None, Option(help="Largest learning rate, instead of the recipe's.")] = None,
     seed: Annotated[int | None, Option(help="Seed, instead of the recipe's.")] = None,
     precision: Annotated[str | None, Option(help="float32, bfloat16 or auto, instead of the recipe's.")] = None,
-    minutes: Annotated[float | None, Option(help="Stop after so long; the same command goes on.")] = None,
-    device: Annotated[str | None, Option(help="cpu, cuda, ... Default: cuda where there is one.")] = None,
+    minutes: Minutes = None,
+    device: Device = "auto",
     threads: Annotated[int | None, Option(help="CPU threads. Default: torch's.")] = None,
 ):
     """Train a network by its recipe. Killed at any moment, the same command goes on where it was."""
@@ -34,11 +36,8 @@ def train(
         return
     if name is None:
         raise ValueError("give the name of a recipe; `elsedu train --list` names them")
-    import torch
-
     from elsedu.training.run import run, with_changes
 
     entry = with_changes(recipe(name), steps=steps, batch=batch, lr=lr, seed=seed, precision=precision)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    path = run(entry, output, minutes=minutes, device=device, threads=threads)
+    path = run(entry, output, minutes=minutes, device=resolve_device(device), threads=threads)
     print(path or "not finished: run the same command again")

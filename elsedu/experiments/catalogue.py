@@ -48,6 +48,10 @@ PAPER = {
 SHORT = Settings(steps=10000, batch=64, lr=2e-3, lr_schedule="short", warmup=500, decay=0.6, stratified=True,
                  precision="bfloat16")
 CONDITIONAL = ("fashion_mnist", "cifar10")          # the paper trains these with class labels
+# The order of a long night: smallest images first; the UNet with attention takes the windows of the ResNet.
+PRIORITY = ("mnist-unet-zero", "mnist-resnet-zero", "mnist-resnet-circular", "fashion_mnist-unet-zero",
+            "fashion_mnist-resnet-zero", "cifar10-unet-zero", "cifar10-resnet-zero", "cifar10-resnet-circular",
+            "cifar10-unet-attention", "celeba-unet-zero", "celeba-resnet-zero")
 TRAINING_IMAGES = {"celeba": 10_000}                # as many faces as are used; elsewhere all
 
 

@@ -26,7 +26,7 @@ from elsedu.data import ImageSet
 from elsedu.diffusion import seeds
 from elsedu.experiments.drawing import draw, draw_with_variance, sampling_jobs
 from elsedu.experiments.measurement import METRICS, margins, measure, to_bytes
-from elsedu.experiments.store import Pieces
+from elsedu.experiments.store import ResultStore
 from elsedu.machines.lineup import LINEUP, MACHINES, border_of, clipped, lineup
 from elsedu.posterior import choose_backend
 from elsedu.scales.shipped import scales_for
@@ -150,7 +150,7 @@ def compare(network, data, scales=None, *, seeds=100, steps=20, network_steps=(2
     plan = Plan(network, data, scales_for(network, scales), seeds, steps, network_steps, second, machines, label,
                 backend, batch)
     progress = progress_wanted() if progress is None else progress
-    with Pieces(folder, plan.settings()) as pieces:
+    with ResultStore(folder, plan.settings()) as pieces:
         return plan.finish(pieces, *plan.draw(pieces, progress))
 
 

@@ -38,7 +38,7 @@ def draw_with_variance(machine, noise, steps, label=None):
 def draw(pieces, jobs, index, batch, progress=True):
     """Work off the jobs batch by batch: {job: {key: tensor over all seeds}}.
 
-    pieces: `elsedu.experiments.store.Pieces`. jobs: {name: function(seeds) -> {key: (b, ...) tensor}}, cheapest first.
+    pieces: `ResultStore`. jobs: {name: function(seeds) -> {key: (b, ...) tensor}}, cheapest first.
     """
     plan = [(job, name, part) for job in jobs for name, part in batches(index, batch)]
     parts, seconds = {job: [] for job in jobs}, {}

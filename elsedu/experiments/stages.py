@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from elsedu._common import processes, records
@@ -19,60 +21,122 @@ from elsedu._common.checks import check_choice
 from elsedu._common.files import SHIPPED
 from elsedu._common.lock import one_writer
 from elsedu._common.progress import progress_wanted
-from elsedu.experiments.catalogue import Experiment, experiment
+from elsedu.experiments.catalogue import PRIORITY, Experiment, experiment, names
 from elsedu.experiments.comparison import Plan
-from elsedu.experiments.publishing import publish
-from elsedu.experiments.store import Pieces, difference
-from elsedu.experiments.tables import METRICS, cells, html, markdown, plain, rows
+from elsedu.experiments.store import OutOfTime, ResultStore, check_time_left, difference
+from elsedu.experiments.tables import rows
 from elsedu.machines.windows import ScaleSchedule
 from elsedu.scales.calibration import calibrate
+from elsedu.training.run import run as train
 
-__all__ = ["METRICS", "STAGES", "cells", "html", "markdown", "plain", "publish", "rows", "run", "table"]
+__all__ = ["STAGES", "RunOptions", "run", "run_all", "table"]
 
 STAGES = ("train", "calibrate", "sample", "compare", "figures")
 ALONE = ("train", "figures")  # of several processes the first does these, and the others wait
+STOPPED = "stopped"
 
 
-def run(name, tier=None, *, stage=None, output="reproduced", retrain=False, backend="auto", width=None,
-        limit_images=None, epochs=None, seeds=None, minutes=None, ceiling=True, device="cpu", progress=None, say=print):
-    """Run an experiment, or one stage of it: the path of the result, or None while it is not finished.
+@dataclass(frozen=True)
+class RunOptions:
+    """How experiments are run, whichever they are.
 
-    Parameters
-    ----------
-    name : of the experiment (`elsedu.experiments.names()`), or an Experiment; tier : of the paper's rows
-    stage : one of STAGES, or several; None for all that is missing. A stage needs the earlier ones' files.
-    output : folder of the results
-    retrain : train from scratch although weights are shipped
-    width, limit_images, epochs, seeds : changes to the declared settings
-    minutes : stop training after so long; the next call goes on
-    ceiling : also draw with the second network, where the experiment has one
-    device : of networks and machines, "cpu", "cuda", ...
-    say : called with a line of text at each stage
-
-    Raises OSError, before any work, if `output` cannot be written or another process runs the same experiment
-    there; ValueError for unknown names, impossible
-    settings, or files of other settings.
+    Attributes:
+        output: Folder of the results.
+        retrain: Train from scratch although weights are shipped.
+        backend: Of the machines.
+        minutes: Stop after so long; the next call goes on.
+        ceiling: Also draw with the second network, where the experiment has one.
+        device: Of networks and machines, "cpu", "cuda", ...
+        progress: Whether bars are shown; None leaves it to ELSEDU_PROGRESS.
+        say: Called with a line of text at each stage.
     """
+
+    output: Path | str = "reproduced"
+    retrain: bool = False
+    backend: str = "auto"
+    minutes: float | None = None
+    ceiling: bool = True
+    device: object = "cpu"
+    progress: bool | None = None
+    say: Callable[[str], None] = print
+
+
+def run(name, tier=None, output="reproduced", *, stage=None, width=None, limit_images=None, epochs=None, seeds=None,
+        **options):
+    """Run an experiment, or one stage of it.
+
+    Args:
+        name: Of the experiment (`elsedu.experiments.names()`), or an `Experiment`.
+        tier: Of the paper's rows, "laptop" or "full".
+        output: Folder of the results.
+        stage: One of `STAGES`, or several; None for all that is missing. A stage needs the earlier ones' files.
+        width: Channels of the network, instead of the declared number; likewise `limit_images`, `epochs`, `seeds`.
+        **options: The other fields of `RunOptions`.
+
+    Returns:
+        The path of the result, or None while it is not finished.
+
+    Raises:
+        OSError: Before any work, if `output` cannot be written, or if another process runs the same experiment there.
+        ValueError: For unknown names, impossible settings, or files of other settings.
+    """
+    options = RunOptions(Path(output), **options)
     entry = name if isinstance(name, Experiment) else experiment(name, tier)
     entry = entry.changed(width=width, limit_images=limit_images, epochs=epochs, seeds=seeds)
     stages = STAGES if stage is None else (stage,) if isinstance(stage, str) else tuple(stage)
     for one in stages:
         check_choice(one, STAGES, "stage")
-    folder = Path(output) / entry.stem
+    folder = options.output / entry.stem
     processes.on_main_process(lambda: records.check_writable(folder))
     with contextlib.ExitStack() as held:
         processes.on_main_process(lambda: held.enter_context(one_writer(folder)))
-        job = _Job(entry, Path(output), folder, retrain, backend, minutes, ceiling, device,
-                   progress_wanted() if progress is None else progress, say)
-        job.held = held
-        return job.run(stages)
+        return _Job(entry, options, held).run(stages)
+
+
+def run_all(tier="laptop", output="reproduced", *, minutes=None, only=None, say=print, **options):
+    """Run every experiment of a tier, the quickest first, within a budget of time; what is done is skipped.
+
+    An experiment that cannot be run, because its images are not at hand, is named, and the others go on. Called again
+    with the same settings it goes on where it was, so that an hour now and an hour tomorrow make two hours.
+
+    Args:
+        tier: "embedded", "laptop" or "full".
+        output: Folder of the results.
+        minutes: The budget; None for as long as it takes.
+        only: Names of some experiments instead of all.
+        say: Called with a line of text at each stage.
+        **options: As for `run`: changes to the declared settings, and the other fields of `RunOptions`.
+
+    Returns:
+        {name: path of the result, or None while it is not finished}, of those that were come to.
+    """
+    end = None if minutes is None else time.monotonic() + 60 * minutes
+    order = sorted(names(tier), key=lambda name: PRIORITY.index(name) if name in PRIORITY else -1)
+    unknown = sorted(set(only or ()) - set(order))
+    if unknown:
+        check_choice(unknown[0], tuple(order), f"experiment of the tier {tier}")
+    found = {}
+    for name in (name for name in order if only is None or name in only):
+        left = None if end is None else (end - time.monotonic()) / 60
+        if left is not None and not processes.on_main_process(lambda left=left: left > 0):
+            break
+        try:
+            found[name] = run(name, None if tier == "embedded" else tier, output, minutes=left, say=say, **options)
+        except FileNotFoundError as error:
+            found[name] = None
+            if processes.is_main_process():
+                say(f"{name}: {error}")
+    return found
 
 
 class _Job:
-    def __init__(self, entry, output, folder, retrain, backend, minutes, ceiling, device, progress, say):
-        self.entry, self.output, self.folder, self.say = entry, output, folder, say
-        self.retrain, self.backend, self.minutes, self.progress = retrain, backend, minutes, progress
-        self.ceiling, self.device = ceiling, device
+    """One experiment and its files."""
+
+    def __init__(self, entry, options, held):
+        self.entry, self.options, self.output, self.held = entry, options, options.output, held
+        self.folder = self.output / entry.stem
+        self.progress = progress_wanted() if options.progress is None else options.progress
+        self.deadline = None if options.minutes is None else time.monotonic() + 60 * options.minutes
         self.data = processes.main_process_first(entry.recipe.load_data)
 
     @property
@@ -80,13 +144,16 @@ class _Job:
         return self.output / f"{self.entry.stem}.json"
 
     def run(self, stages):
+        """The stages in order; the result's path, or None if the time was over before."""
         for stage in stages:
-            start = time.perf_counter()
-            work = getattr(self, stage)
-            done = processes.on_main_process(work) if stage in ALONE else work()
+            start, work = time.perf_counter(), getattr(self, stage)
+            try:
+                done = processes.on_main_process(work) if stage in ALONE else work()
+            except OutOfTime:
+                done = STOPPED
             if processes.is_main_process():
-                self.say(f"{self.entry.stem}: {stage} {done} ({time.perf_counter() - start:.0f} s)")
-            if stage == "train" and done == "stopped":
+                self.options.say(f"{self.entry.stem}: {stage} {done} ({time.perf_counter() - start:.0f} s)")
+            if done == STOPPED:
                 return None
         return self.result if processes.on_main_process(self.result.exists) else None
 
@@ -94,15 +161,13 @@ class _Job:
 
     def train(self):
         """Both networks (the second only for the ceiling), unless they are shipped."""
-        from elsedu.training.run import run as train
-
         first = self._weights(self.entry.recipe)
         if first is not None and self.folder not in first.parents:
             return "not needed"     # shipped; a ceiling that is not shipped is left out
         for recipe in self._recipes():
-            if self._weights(recipe) is None and train(recipe, self.folder / "weights", minutes=self.minutes,
-                                                       device=self.device, progress=self.progress) is None:
-                return "stopped"
+            if self._weights(recipe) is None and train(recipe, self.folder / "weights", minutes=self._minutes_left(),
+                                                       device=self.options.device, progress=self.progress) is None:
+                return STOPPED
         return "done"
 
     def calibrate(self):
@@ -118,11 +183,12 @@ class _Job:
                       "options": dict(self.entry.calibration)}
             if processes.on_main_process(lambda path=path, wanted=wanted: self._calibrated(path, wanted)):
                 continue
+            processes.on_main_process(lambda: check_time_left(self.deadline))
             start = time.perf_counter()
             scales = calibrate(network, machine, self.data, progress=self.progress, steps=self.entry.steps,
                                **self.entry.calibration)
             info = {**scales.info, "made_with": wanted, "minutes": round((time.perf_counter() - start) / 60, 2),
-                    "device": records.device_name(self.device)}
+                    "device": records.device_name(self.options.device)}
             found = ScaleSchedule(scales.windows, scales.schedule, info)
             processes.on_main_process(lambda path=path, found=found: found.save(path))
         return "done"
@@ -181,6 +247,9 @@ class _Job:
 
     # -- helpers ----------------------------------------------------------------------------------------
 
+    def _minutes_left(self):
+        return None if self.deadline is None else max(0.0, (self.deadline - time.monotonic()) / 60)
+
     def _calibrated(self, path, wanted):
         """Whether the windows are there; ValueError if they were found under other settings."""
         if not path.exists():
@@ -192,7 +261,7 @@ class _Job:
         return True
 
     def _recipes(self):
-        second = self.entry.second if self.ceiling else None
+        second = self.entry.second if self.options.ceiling else None
         return [recipe for recipe in (self.entry.recipe, second) if recipe is not None]
 
     def _weights(self, recipe):
@@ -201,10 +270,10 @@ class _Job:
 
         own = self.folder / "weights" / f"{recipe.name}.safetensors"
         shipped = FOLDER / f"{recipe.name}.safetensors"
-        return own if own.exists() else shipped if shipped.exists() and not self.retrain else None
+        return own if own.exists() else shipped if shipped.exists() and not self.options.retrain else None
 
     def _network(self, recipe):
-        return processes.on_main_process(lambda: self._load(recipe)).to(self.device)
+        return processes.on_main_process(lambda: self._load(recipe)).to(self.options.device)
 
     def _load(self, recipe):
         from elsedu import networks
@@ -239,14 +308,15 @@ class _Job:
     def _plan(self):
         entry = self.entry
         second = None
-        if entry.second is not None and self.ceiling and processes.on_main_process(
+        if entry.second is not None and self.options.ceiling and processes.on_main_process(
                 lambda: self._weights(entry.second) is not None):
             second = self._network(entry.second)
         scales = processes.on_main_process(lambda: {m: self._scales(m) for m in ("els", "ls")})
         plan = Plan(self._network(entry.recipe), self.data, scales, entry.seeds,
-                    entry.steps, entry.network_steps, second, entry.machines, backend=self.backend,
+                    entry.steps, entry.network_steps, second, entry.machines, backend=self.options.backend,
                     batch=entry.batch)
-        return plan, self.held.enter_context(Pieces(self.folder / "pieces", plan.settings()))
+        store = ResultStore(self.folder / "pieces", plan.settings(), self.deadline)
+        return plan, self.held.enter_context(store)
 
     def _jacobian(self, plan, pieces):
         """Widths of the network's heat maps over time; the maps themselves go into the pieces."""

@@ -21,21 +21,36 @@ from elsedu._common.records import check_writable, read_json, settings_hash, wri
 from elsedu._common.tensors import HASH, read, to_bytes
 
 
-class Pieces:
+class OutOfTime(Exception):
+    """The time is over; what is finished is kept."""
+
+
+def check_time_left(deadline):
+    """OutOfTime if `time.monotonic()` is past the deadline (None: there is none)."""
+    if deadline is not None and time.monotonic() >= deadline:
+        raise OutOfTime("the time is over; finished pieces are kept, and the same call goes on")
+
+
+class ResultStore:
     """A folder of pieces computed under one set of settings; `folder=None` keeps nothing.
 
-    settings: dict that JSON can hold: everything that decides the numbers.
-    Until it is closed (``with Pieces(...)``) no other process can open the same folder (`elsedu._common.lock`).
-    Raises OSError if the folder cannot be written or another process writes to it, ValueError if it holds pieces of
-    other settings, before
-    any work.
+    Until it is closed (``with ResultStore(...)``) no other process can open the same folder (`elsedu._common.lock`).
+
+    Args:
+        folder: Where the pieces are.
+        settings: Dict that JSON can hold: everything that decides the numbers.
+        deadline: `time.monotonic()` after which no new piece is begun (`OutOfTime`).
+
+    Raises:
+        OSError: Before any work, if the folder cannot be written or another process writes to it.
+        ValueError: If it holds pieces of other settings.
     """
 
-    def __init__(self, folder, settings):
+    def __init__(self, folder, settings, deadline=None):
         self.folder = None if folder is None else Path(folder)
         self.settings = json.loads(json.dumps(settings))
         self.hash = settings_hash(self.settings)
-        self.seconds = 0.0
+        self.seconds, self.deadline = 0.0, deadline
         self.close = lambda: None  # gives the folder back to other processes
         if self.folder is not None:
             processes.on_main_process(self._open)
@@ -70,8 +85,9 @@ class Pieces:
         self.close()
 
     def part(self, name, extra):
-        """Pieces in a folder inside this one, under these settings and `extra` ones (which may come later)."""
-        return Pieces(None if self.folder is None else self.folder / name, {**self.settings, **extra})
+        """A store in a folder inside this one, under these settings and `extra` ones (which may come later)."""
+        folder = None if self.folder is None else self.folder / name
+        return ResultStore(folder, {**self.settings, **extra}, self.deadline)
 
     def path(self, name):
         return Path(self.folder) / f"{name}.safetensors"
@@ -81,7 +97,7 @@ class Pieces:
 
         Raises ValueError for a piece of other settings or a damaged one; nothing is overwritten.
         """
-        found = processes.on_main_process(lambda: self._read(name))
+        found = processes.on_main_process(lambda: self._find(name))
         if found is None:
             start = time.perf_counter()
             tensors = {key: value.detach().cpu().contiguous() for key, value in compute().items()}
@@ -89,6 +105,12 @@ class Pieces:
             found = processes.on_main_process(lambda: self._keep(name, tensors, seconds))
         self.seconds += found[1]
         return found[0]
+
+    def _find(self, name):
+        found = self._read(name)
+        if found is None:
+            check_time_left(self.deadline)
+        return found
 
     def _keep(self, name, tensors, seconds):
         if self.folder is not None:

@@ -218,10 +218,10 @@ def costs(tier, folder=None):
     comparing, on the machine that is named; "" where nothing was measured. ValueError for an unknown tier.
     """
     heads = ["command", "images", "training steps", "seeds", "train", "calibrate", "compare", "machine"]
-    found, lines = stored(folder), []
-    runs = [record["provenance"] for record in found.values()]
-    changed = [with_changes(experiment(run["experiment"], run["tier"]), run["changes"])
-               for run in runs if run["changes"]]
+    runs, lines = [record["provenance"] for record in stored(folder).values()], []
+    entries = [with_changes(experiment(run["experiment"], run["tier"]), run["changes"]) for run in runs]
+    found = {entry.stem: record for entry, record in zip(entries, stored(folder).values())}
+    changed = [entry for entry in entries if entry.changes]
     for name in names(tier):
         entry = experiment(name, None if tier == "embedded" else tier)
         lines += [_cost(e, found.get(e.stem))

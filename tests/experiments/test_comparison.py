@@ -14,7 +14,7 @@ from elsedu.diffusion import seeds
 from elsedu.experiments import comparison
 from elsedu.experiments.comparison import compare
 from elsedu.experiments.measurement import anchoring, to_bytes
-from elsedu.experiments.store import Pieces, batches
+from elsedu.experiments.store import ResultStore, batches
 
 
 @pytest.fixture(scope="module")
@@ -227,20 +227,20 @@ def test_conditional_networks_draw_class_k_for_seed_k(few):
 
 
 def test_pieces_resume_and_refuse(tmp_path):
-    pieces = Pieces(tmp_path, {"steps": 4})
+    pieces = ResultStore(tmp_path, {"steps": 4})
     first = pieces.get("a", lambda: {"x": torch.arange(3)})
-    again = Pieces(tmp_path, {"steps": 4}).get("a", lambda: pytest.fail("computed again"))
+    again = ResultStore(tmp_path, {"steps": 4}).get("a", lambda: pytest.fail("computed again"))
     assert torch.equal(first["x"], again["x"])
     with pytest.raises(ValueError, match="steps is 4 there, 5 here"):
-        Pieces(tmp_path, {"steps": 5})
+        ResultStore(tmp_path, {"steps": 5})
     (tmp_path / "settings.json").unlink()       # the pieces themselves know, too
     with pytest.raises(ValueError, match="steps is 4 there, 5 here"):
-        Pieces(tmp_path, {"steps": 5}).get("a", dict)
+        ResultStore(tmp_path, {"steps": 5}).get("a", dict)
     (tmp_path / "settings.json").unlink()
     whole = pieces.path("a").read_bytes()
     pieces.path("a").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="damaged"):
-        Pieces(tmp_path, {"steps": 4}).get("a", dict)
+        ResultStore(tmp_path, {"steps": 4}).get("a", dict)
     assert [part for _, part in batches([0, 1, 2, 3, 4], 2)] == [[0, 1], [2, 3], [4]]
 
 

@@ -39,7 +39,7 @@ def finished(tmp_path_factory):
 def publish(finished, monkeypatch):
     def go(into, output=finished, entry=None, **options):
         monkeypatch.setattr(publishing, "experiment", lambda name, tier: entry or tiny())
-        return reproduce.publish("digits-tiny-zero", "laptop", output, into=into, **options)
+        return publishing.publish("digits-tiny-zero", "laptop", output, into=into, **options)
     return go
 
 

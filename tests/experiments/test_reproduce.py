@@ -13,6 +13,7 @@ from tiny import run, tiny
 
 import elsedu
 from elsedu.experiments import catalogue as experiments
+from elsedu.experiments import publishing
 from elsedu.experiments import stages as reproduce
 from elsedu.experiments import tables as results_table
 from elsedu.experiments.catalogue import experiment
@@ -152,7 +153,7 @@ def test_bad_input(tmp_path):
     with pytest.raises(OSError, match="nothing was computed"):
         run(tmp_path / "file" / "output")
     with pytest.raises(FileNotFoundError, match="run `elsedu reproduce"):
-        reproduce.publish("digits-resnet-zero", output=tmp_path)
+        publishing.publish("digits-resnet-zero", output=tmp_path)
 
 
 def test_damaged_stage_files_are_named(finished, tmp_path):

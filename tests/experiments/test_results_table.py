@@ -30,7 +30,7 @@ def folder(tmp_path):
     for stem, tier, size, changes in (("mnist-resnet-zero", "full", 32, {}),
                                       ("mnist-resnet-zero.laptop", "laptop", 16, {}),
                                       ("mnist-resnet-zero.full-w96", "full", 32, {"width": 96})):
-        record["provenance"] |= {"tier": tier, "changes": changes}
+        record["provenance"] |= {"experiment": "mnist-resnet-zero", "tier": tier, "changes": changes}
         record["provenance"]["data"]["shape"] = [1, size, size]
         (tmp_path / f"{stem}.json").write_text(json.dumps(record))
     return tmp_path
@@ -126,9 +126,11 @@ def test_costs_are_empty_where_nothing_was_run(tmp_path):
 def test_costs_of_a_run_with_changed_settings(tmp_path):
     """A line of its own below the declared one, with the command that runs it again."""
     record = results_table.stored()["cifar10-resnet-zero.laptop"]
-    for stem in ("cifar10-resnet-zero.full-e8-w48", "cifar10-resnet-zero.laptop-n500", "mnist16-resnet-zero-b",
-                 "mnist16-resnet-zero.embedded-e2"):
-        (tmp_path / f"{stem}.json").write_text(json.dumps(record))
+    for name, tier, changes in (("cifar10-resnet-zero", "full", {"epochs": 8, "width": 48}),
+                                ("cifar10-resnet-zero", "laptop", {"n_images": 500}),
+                                ("mnist16-resnet-zero", "embedded", {"epochs": 2})):
+        record["provenance"] |= {"experiment": name, "tier": tier, "changes": changes}
+        (tmp_path / f"any name {tier}.json").write_text(json.dumps(record))  # what was run stands in the file
     lines = results_table.costs("embedded", tmp_path)[1]
     at = [line[0] for line in lines].index("elsedu reproduce mnist16-resnet-zero")
     assert lines[at + 1][0] == "elsedu reproduce mnist16-resnet-zero --epochs 2 --seeds 50"
