@@ -11,8 +11,8 @@ import torch
 from data_files import celeba_files, cifar_files, write_folder, write_idx
 from pretended_gpu import OnGPU, inner, pretended_gpu
 from support import MACHINES, machine, random_images, rng
+from tiny import miniature, tiny
 from tiny import run as reproduce_run
-from tiny import tiny
 
 import elsedu
 from elsedu import networks
@@ -159,26 +159,17 @@ def test_an_experiment(gpu, tmp_path):
 @pytest.mark.parametrize("row", ["mnist-resnet-circular", "fashion_mnist-unet-zero", "cifar10-resnet-zero",
                                  "cifar10-unet-attention", "celeba-resnet-zero"])
 def test_rows_at_full_scale_in_miniature(row, gpu, tmp_path, monkeypatch):
-    """What `scripts/full_scale run` does on a GPU machine, from the choice of the length to the light weights."""
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    from full_scale import plan, work
-
+    """What `elsedu reproduce --tier full` does on a GPU machine, from training to the figures."""
     write_idx(tmp_path / "data/mnist", count=20)
     write_idx(tmp_path / "data/fashion_mnist", count=20, seed=1)
     write_folder(tmp_path / "data/cifar10", cifar_files("py", count=6))
     write_folder(tmp_path / "data/celeba", celeba_files(14))
     monkeypatch.setenv("ELSEDU_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("ELSEDU_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(work, "device_of", lambda rehearse: "cuda")
-    state = plan.Work(tmp_path, [row])
-    state.state |= {"rehearse": True, "call": 1}
-    state.save()
     with gpu:
         for needed in (["cifar10-resnet-zero"] if row == "cifar10-unet-attention" else []) + [row]:
-            work.do_row(tmp_path, needed, 5, 10, "torch")
-    assert plan.Work(tmp_path, [row]).done(row)
-    result = json.loads((tmp_path / "rows" / f"{row}.full-e1.json").read_text())
-    assert result["provenance"]["device"] == "pretended GPU"
+            path = reproduce_run(tmp_path / "rows", miniature(needed), backend="torch", device="cuda")
+    assert json.loads(path.read_text())["provenance"]["device"] == "pretended GPU"
 
 
 NOTEBOOKS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "book").rglob("*.ipynb"))

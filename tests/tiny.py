@@ -1,9 +1,9 @@
-"""The smallest experiment: a network of eight channels on forty digits, two of them for the ceiling."""
+"""The smallest experiments: two networks of eight channels on forty digits, and the paper's rows in miniature."""
 
 import dataclasses
 
 from elsedu.experiments import stages
-from elsedu.experiments.catalogue import Experiment
+from elsedu.experiments.catalogue import Experiment, experiment
 from elsedu.training import Settings
 from elsedu.training.recipe import Recipe
 
@@ -18,3 +18,17 @@ def tiny():
 
 def run(output, entry=None, **options):
     return stages.run(entry or tiny(), output=output, progress=False, say=lambda line: None, **options)
+
+
+def miniature(name, tier="full"):
+    """A row of the paper with a network of four channels, eight steps of training and images of 8x8 pixels."""
+    entry = experiment(name, tier)
+    recipe = entry.recipe
+    network = {**recipe.network, "width": 4, "embedding": 8, "time_scale": 30.0}
+    network |= {"blocks": 1} if network["kind"] == "resnet" else {}
+    network |= {"heads": 2} if network.get("attention") else {}
+    options = {**recipe.data_options, "size": 8} | ({"limit": 12} if "limit" in recipe.data_options else {})
+    settings = dataclasses.replace(recipe.settings, steps=8, batch=4)
+    recipe = dataclasses.replace(recipe, network=network, data_options=options, settings=settings)
+    return dataclasses.replace(entry, recipe=recipe, calibration={"samples": 1, "windows": [3, 5]}, seeds=2, steps=2,
+                               network_steps=(2,), batch=1)
