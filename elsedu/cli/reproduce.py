@@ -52,11 +52,13 @@ def reproduce(
         raise ValueError("give the name of an experiment or --all; `elsedu reproduce --list` names them")
     changes = {"limit_images": limit_images, "width": width, "epochs": epochs, "seeds": seeds}
     with processes.shard(resolve_device(device)) as own:
-        options = {"stage": stage, "retrain": retrain, "backend": backend, "minutes": minutes, "device": own, **changes}
+        options = {"retrain": retrain, "backend": backend, "minutes": minutes, "device": own, **changes}
         if everything:
+            if stage is not None:
+                raise ValueError(f"--stage {stage} goes with one experiment, not with --all")
             results = stages.run_all(tier or "laptop", output, **options)
         else:
-            results = {name: stages.run(name, tier, output, **options)}
+            results = {name: stages.run(name, tier, output, stage=stage, **options)}
         if processes.is_main_process():
             _report(results, tier, output, weights, changes, publish)
 

@@ -93,7 +93,8 @@ def run(name, tier=None, output="reproduced", *, stage=None, width=None, limit_i
         return _Job(entry, options, held).run(stages)
 
 
-def run_all(tier="laptop", output="reproduced", *, minutes=None, only=None, say=print, **options):
+def run_all(tier="laptop", output="reproduced", *, minutes=None, only=None, say=print, width=None, limit_images=None,
+            epochs=None, seeds=None, **options):
     """Run every experiment of a tier, the quickest first, within a budget of time; what is done is skipped.
 
     An experiment that cannot be run, because its images are not at hand, is named, and the others go on. Called again
@@ -105,11 +106,13 @@ def run_all(tier="laptop", output="reproduced", *, minutes=None, only=None, say=
         minutes: The budget; None for as long as it takes.
         only: Names of some experiments instead of all.
         say: Called with a line of text at each stage.
-        **options: As for `run`: changes to the declared settings, and the other fields of `RunOptions`.
+        width: Channels of the networks, instead of the declared number; likewise `limit_images`, `epochs`, `seeds`.
+        **options: The other fields of `RunOptions`.
 
     Returns:
         {name: path of the result, or None while it is not finished}, of those that were come to.
     """
+    changes = {"width": width, "limit_images": limit_images, "epochs": epochs, "seeds": seeds}
     end = None if minutes is None else time.monotonic() + 60 * minutes
     order = sorted(names(tier), key=lambda name: PRIORITY.index(name) if name in PRIORITY else -1)
     unknown = sorted(set(only or ()) - set(order))
@@ -120,13 +123,25 @@ def run_all(tier="laptop", output="reproduced", *, minutes=None, only=None, say=
         left = None if end is None else (end - time.monotonic()) / 60
         if left is not None and not processes.on_main_process(lambda left=left: left > 0):
             break
+        entry = experiment(name, None if tier == "embedded" else tier).changed(**changes)
+        found[name] = processes.on_main_process(lambda entry=entry: _finished(entry, Path(output)))
+        if found[name] is not None:
+            continue
         try:
-            found[name] = run(name, None if tier == "embedded" else tier, output, minutes=left, say=say, **options)
+            found[name] = run(entry, output=output, minutes=left, say=say, **options)
         except FileNotFoundError as error:
             found[name] = None
             if processes.is_main_process():
                 say(f"{name}: {error}")
     return found
+
+
+def _finished(entry, output):
+    """The path of the experiment's result, if it is there with all its seeds and figures."""
+    path = output / f"{entry.stem}.json"
+    if not path.exists() or not list((output / entry.stem).glob("*.png")):
+        return None
+    return path if records.read_json(path)["measured"]["seeds"] == entry.seeds else None
 
 
 class _Job:

@@ -47,7 +47,7 @@ def test_packed_sets_are_the_same_sets(home, monkeypatch):
     for name, images in before.items():
         after = miniature(f"{name}-resnet-zero").recipe.load_data()
         assert hashes[name] == images.hash == after.hash
-    pieces[0].unlink()
+    next(path for path in pieces if path.name.startswith("cifar10.001")).unlink()
     with pytest.raises(ValueError, match="pieces 1 of"):
         full_scale.unpack(home / "pieces", home / "elsewhere")
     with pytest.raises(ValueError, match="no experiment of the tier full uses 'digits'"):
@@ -63,19 +63,19 @@ def test_a_tier_in_several_journeys(home, monkeypatch):
     said, options = [], {"only": ROWS, "progress": False}
     whole = stages.run_all("full", home / "whole", say=said.append, **options)
     assert list(whole) == list(ROWS) and all(whole.values())
-    stamps = {path: path.stat().st_mtime_ns for path in (home / "whole").rglob("*.safetensors")}
+    stamps = {path: path.stat().st_mtime_ns for path in (home / "whole").rglob("*.*")}
     assert stages.run_all("full", home / "whole", say=said.append, **options) == whole
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
 
     assert stages.run_all("full", home / "first", minutes=0, say=said.append, **options) == {}
-    clock = iter([0.0] * 12)  # the time is over after a few looks at the clock
+    clock = iter([0.0] * 30)  # the time is over after a few looks at the clock
     with monkeypatch.context() as patch:
         patch.setattr(stages.time, "monotonic", lambda: next(clock, 1e9))
         begun = stages.run_all("full", home / "first", minutes=60, say=said.append, **options)
     assert None in begun.values() or len(begun) < len(ROWS)
-    monkeypatch.setattr(full_scale, "LIMIT", 20_000)
+    monkeypatch.setattr(full_scale, "LIMIT", 2_000)
     pieces = full_scale.bundle(home / "first", home / "out")
-    assert len(pieces) > 1 and all(path.stat().st_size <= 20_000 for path in pieces)
+    assert len(pieces) > 1 and all(path.stat().st_size <= 2_000 for path in pieces)
     full_scale.collect(home / "out", home / "second")
     assert all(stages.run_all("full", home / "second", minutes=60, say=said.append, **options).values())
     for name in ROWS:
