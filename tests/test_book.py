@@ -47,7 +47,7 @@ def test_notebook_keeps_the_house_rules(path):
 def test_chapter_is_read_in_one_sitting(path):
     taken = nb.minutes(nbformat.read(path, as_version=4))["main"]
     assert taken <= MINUTES, (
-        f"{path.name}: the main path takes {taken:.1f} minutes to read, the limit is {MINUTES}: a longer one is two chapters. "
+        f"{path.name}: the main path takes {taken:.1f} minutes to read, the limit is {MINUTES}: a longer one is two. "
         "Cut, put what can be skipped into a drop-down (`:class: dropdown`), fold code that only plots "
         "(tag hide-input); `python scripts/nb.py minutes` has the rule."
     )

@@ -19,7 +19,6 @@ from elsedu._common.tensors import read, to_bytes
 
 FILE = "checkpoint.safetensors"
 FORMAT = "elsedu-checkpoint-1"
-MOMENTS = ("/exp_avg", "/exp_avg_sq")
 
 
 @dataclass
@@ -38,22 +37,6 @@ def content(checkpoint: Checkpoint) -> bytes:
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write the checkpoint into the folder, which is made if it is not there."""
     write_atomically(Path(folder) / FILE, content(checkpoint))
-
-
-def rounded(checkpoint: Checkpoint) -> Checkpoint:
-    """The same with AdamW's moments in bfloat16: two thirds of the size, to be sent from machine to machine.
-
-    A run goes on from it nearly as before, but not exactly; the header says at which steps that happened.
-    Weights, averages, generator and losses stay as they are. (bfloat16 has float32's range and 8 bits: the
-    second moment may be off by 1/256, an optimiser step by 1/512.)
-    """
-    tensors = {name: value.bfloat16() if name.endswith(MOMENTS) else value
-               for name, value in checkpoint.tensors.items()}
-    header = checkpoint.header
-    steps = header.get("rounded", [])
-    if header["step"] and header["step"] not in steps:
-        header = {**header, "rounded": [*steps, header["step"]]}
-    return Checkpoint(tensors, header)
 
 
 def load(folder: Path) -> Checkpoint | None:

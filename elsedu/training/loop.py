@@ -111,7 +111,6 @@ class _Run:
         if settings.ema is not None:
             self.ema = {name: p.detach().clone() for name, p in network.named_parameters()}
         self.step, self.losses, self.unread, self.wall, self.cpu = 0, [], [], 0.0, 0.0
-        self.rounded = []  # the steps at which a checkpoint with rounded moments was resumed
         self.identity = {"config": network.config, "data": data.hash, "images": len(data)}
         self.autocast = settings.precision == "bfloat16" or (
             settings.precision == "auto" and self.device.type == "cuda")
@@ -164,7 +163,6 @@ class _Run:
         self.generator.set_state(tensors["generator"])
         self.losses = tensors["losses"].tolist()
         self.step, self.wall, self.cpu = header["step"], header["wall"], header["cpu"]
-        self.rounded = header.get("rounded", [])
 
     def _counter(self, step):
         """The optimiser's own count of its steps: a fused one keeps it on the device."""
@@ -183,7 +181,7 @@ class _Run:
             if self.ema is not None:
                 tensors[f"ema/{name}"] = self.ema[name]
         header = {**self.identity, "settings": self.settings.as_dict(), "step": self.step,
-                  "wall": self.wall, "cpu": self.cpu} | ({"rounded": self.rounded} if self.rounded else {})
+                  "wall": self.wall, "cpu": self.cpu}
         checkpoints.save(self.folder, checkpoints.Checkpoint(tensors, header))
 
     # -- the loop ------------------------------------------------------------------------------------
@@ -263,7 +261,7 @@ class _Run:
             self.network.eval()
             self.network.training_record = {
                 "steps": self.step, "finished": self.step >= self.settings.steps, "losses": self.losses,
-                "wall_minutes": self.wall / 60, "cpu_minutes": self.cpu / 60, "rounded": self.rounded}
+                "wall_minutes": self.wall / 60, "cpu_minutes": self.cpu / 60}
             if self.ema is not None and self.step >= self.settings.steps:
                 with torch.no_grad():
                     for parameter, name in self.names.items():

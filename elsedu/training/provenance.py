@@ -40,4 +40,4 @@ def provenance(recipe, data, record: dict, revision: str | None) -> dict:
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
         "commit": revision,
         "command": f"elsedu train {recipe.name}",
-    } | ({"optimiser_rounded": record["rounded"]} if record.get("rounded") else {})
+    }

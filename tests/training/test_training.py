@@ -74,36 +74,6 @@ def test_stopped_run_goes_on_exactly(digits, tmp_path, changes, config):
     assert same_weights(whole, again)
 
 
-def test_rounded_moments_are_smaller_and_train_alike(digits, tmp_path):
-    """A run carried over as a rounded checkpoint ends at the same loss; what it did is written down."""
-    settings = Settings(steps=240, batch=16, lr=3e-3, lr_schedule="short", warmup=10, seed=3, ema=0.9)
-    whole, exact, carried = fresh(), fresh(), fresh()
-    losses = finish(whole, digits, settings)
-    for step, _ in train(fresh(), digits, settings, checkpoint=tmp_path / "a", progress=False):
-        if step == 80:
-            break
-    before = checkpoints.load(tmp_path / "a")
-    checkpoints.save(tmp_path / "b", checkpoints.rounded(before))
-    after = checkpoints.load(tmp_path / "b")
-    for name, value in before.tensors.items():
-        if name.endswith(checkpoints.MOMENTS):
-            assert after.tensors[name].dtype == torch.bfloat16
-            assert ((after.tensors[name].float() - value).abs() <= value.abs() / 256).all()
-        else:
-            assert torch.equal(after.tensors[name], value), name  # weights, averages, generator, losses
-    sizes = [(tmp_path / folder / checkpoints.FILE).stat().st_size for folder in "ab"]
-    assert sizes[1] < 0.9 * sizes[0]
-    assert checkpoints.rounded(after).header == after.header == {**before.header, "rounded": [80]}
-    # exact resume stays exact; from the rounded one the losses follow closely
-    assert finish(exact, digits, settings, checkpoint=tmp_path / "a") == losses[80:]
-    assert same_weights(whole, exact) and exact.training_record["rounded"] == []
-    rest = finish(carried, digits, settings, checkpoint=tmp_path / "b")
-    assert carried.training_record["rounded"] == [80] and not same_weights(whole, carried)
-    assert abs(sum(rest[-40:]) / sum(losses[-40:]) - 1) < 0.01
-    assert max(abs(a / b - 1) for a, b in zip(rest, losses[80:])) < 0.1
-    assert checkpoints.load(tmp_path / "b").header["rounded"] == [80]
-
-
 def test_losses_fetched_together(digits, tmp_path, monkeypatch):
     """A GPU hands over its losses many steps at a time: the run is the same, and so is what happens at infinity."""
     whole, together = fresh(), fresh()
