@@ -299,7 +299,7 @@ def test_other_data_than_the_card_says(few):
 
 
 def test_pieces_that_were_changed_are_refused(tmp_path):
-    with Pieces(tmp_path, {"steps": 4}) as pieces:
+    with ResultStore(tmp_path, {"steps": 4}) as pieces:
         for name in ("els.0", "ls.0"):
             pieces.get(name, lambda name=name: {"images": torch.full((2, 1, 4, 4), float(len(name)))})
         els, ls = (pieces.path(name) for name in ("els.0", "ls.0"))

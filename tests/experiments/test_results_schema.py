@@ -10,7 +10,7 @@ from elsedu.analysis import statistics
 from elsedu.experiments import tables
 from elsedu.experiments.catalogue import PAPER, from_stem
 from elsedu.experiments.measurement import METRICS
-from elsedu.machines.lineup import ONLY
+from elsedu.machines.lineup import LINEUP
 
 NUMBER = {"type": ["number", "null"]}
 COUNT = {"type": "integer", "minimum": 0}
@@ -56,7 +56,8 @@ COMPARISON = {
 }
 STUDY = {"type": "object", "required": ["measured", "provenance"], "additionalProperties": False,
          "properties": {"measured": {"type": "object"},
-                        "provenance": {"type": "object", "required": ["versions", "device", "commit", "minutes"]}}}
+                        "provenance": {"type": "object",
+                                       "required": ["command", "versions", "device", "commit", "minutes"]}}}
 COMPARISONS = sorted(tables.stored())
 OTHERS = sorted({path.stem for path in tables.FOLDER.glob("*.json")} - set(COMPARISONS))
 
@@ -98,7 +99,7 @@ def test_summaries_are_those_of_the_single_seeds(stem):
 def test_circular_networks_have_rivals_with_their_symmetry(stem):
     border = "circular" if from_stem(stem).recipe.network["padding"] == "circular" else "zero"
     known = read(stem)["measured"]["margin"]["150"]
-    assert ("stationary" in known) == (border == ONLY["stationary"])
+    assert ("stationary" in known) == (border == LINEUP["stationary"].beside)
     assert "es" in known
 
 
