@@ -17,7 +17,7 @@ between network and ELS that is gone when the regressor stands in for ELS.
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from elsedu.machines.lineup import lineup
 from elsedu.networks.base import Network
 from elsedu.networks.embedding import Embedding, Shift
 from elsedu.scales.shipped import calibrated
+from studies.provenance import made
 
 SETTINGS = {"batch": 64, "lr": 3e-3, "lr_schedule": "short", "warmup": 200, "decay": 0.6, "stratified": True}
 KINDS = {"shared, P = 5": (5, False), "shared, P = 9": (9, False), "shared, P = 15": (15, False),
@@ -135,11 +136,15 @@ def study(name, steps=3000, count=100, width=64, note=print):
     return {"loss": losses | {"network": network.provenance["loss"]}, "steps": steps, "width": width, **block}, images
 
 
-def main(arguments):
+def main(arguments=None):
     """Write FOLDER/residual-<name>.json and the drawings of the first noises beside it."""
     from elsedu.data.pixels import to_bytes
 
-    name, folder = arguments[0], Path(arguments[1] if len(arguments) > 1 else "reproduced")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", help="network, such as mnist16-resnet-zero")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("reproduced"))
+    options = parser.parse_args(arguments)
+    name, folder = options.name, options.folder
     records.check_writable(folder)
     start = time.perf_counter()
     measured, images = study(name)
@@ -149,9 +154,7 @@ def main(arguments):
     provenance = {"network": {"name": name, "weights_hash": records.weights_hash(networks.network(name))},
                   "data": {"name": data.name, "hash": data.hash, "images": len(data)},
                   "seeds": {"stream": "test", "index": list(range(100))}, "settings": SETTINGS,
-                  "versions": records.versions(), "device": records.device_name(), "commit": records.commit(),
-                  "minutes": round((time.perf_counter() - start) / 60, 1),
-                  "processor minutes": round(time.process_time() / 60, 1)}
+                  **made("residual", [name], start)}
     records.write_json(folder / f"residual-{name}.json", {"measured": records.rounded(measured),
                                                           "provenance": provenance})
     np.savez_compressed(folder / f"residual-{name}.npz", **{kind: to_bytes(found[:12])
@@ -159,4 +162,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
