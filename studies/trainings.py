@@ -30,6 +30,7 @@ from elsedu.experiments.catalogue import experiment
 from elsedu.machines.lineup import lineup
 from elsedu.scales.shipped import calibrated
 from elsedu.training.run import run as train
+from studies.provenance import made
 
 MACHINES = ("els", "ls", "is", "wiener")
 
@@ -82,8 +83,7 @@ def main(arguments=None):
     provenance = {"networks": {name: records.weights_hash(one) for name, one in trained.items()},
                   "training minutes": minutes, "data": {"name": data.name, "hash": data.hash, "images": len(data)},
                   "seeds": {"stream": "test", "index": index}, "windows of": options.name,
-                  "versions": records.versions(), "device": records.device_name(), "commit": records.commit(),
-                  "minutes": round((time.perf_counter() - start) / 60, 1)}
+                  **made("trainings", [options.name, "--seeds", options.seeds, "--noises", options.noises], start)}
     path = options.folder / f"trainings-{options.name}.json"
     records.write_json(path, {"measured": records.rounded(measured), "provenance": provenance})
     print(path)
