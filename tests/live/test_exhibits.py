@@ -106,7 +106,7 @@ def test_on_a_phone_nothing_is_cut_and_everything_fits_a_finger(live_chromium, t
             "document.querySelectorAll('details').forEach(one => { one.open = true }) }", theme)  # fmt: skip
         assert page.evaluate("document.documentElement.scrollWidth") <= 391
         small = page.evaluate("""() => [...document.querySelectorAll(
-            '.elsl button, .elsl select, .elsl input[type=range], .elsl summary, .elsl label')]
+            '.elsl button, .elsl select, .elsl input[type=range], .elsl summary, .elsl label, .elsl-handle')]
             .filter(e => e.getClientRects().length && e.getBoundingClientRect().height < 43.5)
             .map(e => e.outerHTML.slice(0, 120))""")
         assert small == []

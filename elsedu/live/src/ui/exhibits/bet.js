@@ -31,7 +31,7 @@ export class Bet extends Exhibit {
                                show: (k) => this.show(k), prepare: () => this.prepare(), ready: () => this.film?.ready ?? 0,
                                fail: (error) => this.fail(error) });
     this.choices = h("div", { class: "elsl-row elsl-bet" });
-    this.mount(h("div", { class: "elsl-tiles", style: "--columns:3" }, this.noiseTile.element, this.sides.map((one) => one.element)),
+    this.mount(h("div", { class: "elsl-tiles elsl-three", style: "--columns:3" }, this.noiseTile.element, this.sides.map((one) => one.element)),
                this.player.element, this.choices, this.voice.element);
     this.deal();
     this.sides.forEach((tile, i) => this.stills[`side${i}`] && tile.picture.copy(this.stills[`side${i}`]));

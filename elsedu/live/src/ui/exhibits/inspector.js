@@ -46,7 +46,7 @@ export class Inspector extends Exhibit {
     const machines = /** @type {string[]} */ (more.machines);
     const largest = Math.min(15, Math.min(info.height, info.width) - 1 + (Math.min(info.height, info.width) % 2));
     this.mount(
-      h("div", { class: "elsl-tiles", style: "--columns:3" }, this.clean.element, this.noisy.element, this.denoised.element),
+      h("div", { class: "elsl-tiles elsl-asked", style: "--columns:3" }, this.clean.element, this.noisy.element, this.denoised.element),
       h("div", { class: "elsl-row" },
         machines.length > 1 && choice("machine", machines.map((key) => ({ value: key, words: NAMES[key].short, color: COLORS[key] })), this.machine,
           (v) => { this.machine = v; this.update(); }).element,

@@ -81,7 +81,7 @@ export class Plane extends Exhibit {
                         (k) => { this.pause(); this.step = k; this.draw(); });
     this.running = false;
     this.mount(
-      h("div", { class: "elsl-tiles elsl-planes", style: `--columns:${this.machines.length > 3 ? 2 : this.machines.length}` }, this.panels.map((one) => one.element)),
+      h("div", { class: `elsl-tiles elsl-planes${this.machines.length === 1 ? " elsl-alone" : ""}`, style: `--columns:${this.machines.length > 3 ? 2 : this.machines.length}` }, this.panels.map((one) => one.element)),
       h("div", { class: "elsl-player" }, this.playButton, this.clock.element),
       h("div", { class: "elsl-row" },
         button("Drop a noise", () => this.drop(this.random(1)[0]), { icon: "dice" }),
