@@ -6,6 +6,9 @@ import { ScaleSchedule } from "/elsedu/live/src/scales.js";
 
 const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
+/** The last engine: it lives until its memory has been looked at. */
+let living = null;
+
 /** Milliseconds of whole samples of the ELS, and what the page noticed of them. */
 export async function samples({ set, windows, border, steps, repeats, workers, prefer }) {
   const engine = await live.createEngine({ ...set, images: bytesOf(set.images), workers, prefer });
@@ -19,9 +22,10 @@ export async function samples({ set, windows, border, steps, repeats, workers, p
     await run(seed);
     times.push(performance.now() - begin);
   }
-  const { longest } = beat.stop(), memory = await bytesUsed(), { kind, why } = engine;
-  engine.dispose();
-  return { kind, why, times, longest, memory };
+  const { longest } = beat.stop(), { kind, why } = engine;
+  living?.dispose();
+  living = engine;
+  return { kind, why, times, longest };
 }
 
 /** Milliseconds of whole samples of a network. */
@@ -51,9 +55,4 @@ function heartbeat() {
   };
   port2.postMessage(null);
   return { stop: () => ((alive = false), { longest }) };
-}
-
-/** Bytes of page and workers, WebAssembly included (only on pages that are isolated from others). */
-async function bytesUsed() {
-  return (await performance.measureUserAgentSpecificMemory?.())?.bytes ?? null;
 }
