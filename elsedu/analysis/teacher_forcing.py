@@ -38,7 +38,7 @@ def reliability(variance, error):
 
 
 @torch.no_grad()
-def follow(network, machines, noise, steps=20, label=None, mapped="els"):
+def teacher_forced(network, machines, noise, steps=20, label=None, mapped="els"):
     """Walk the network's reverse process and ask the machines at each step.
 
     Returns a dict of tensors, times t = 1, ..., 1/steps in this order:
@@ -76,7 +76,7 @@ def held_out(build, data, steps=20, images=40, label_known=False, device="cpu"):
 
     build(ImageSet) -> machine, built on all images but the held-out ones, which are drawn by a fixed
     permutation (at most a fifth of the set). Returns the tensors "variance", "error", "rank" and "bins" of
-    `follow`, where the error is now (clean image - posterior mean)^2.
+    `teacher_forced`, where the error is now (clean image - posterior mean)^2.
     """
     from elsedu.diffusion import seeds
 

@@ -198,18 +198,16 @@ def _row(name, tier):
         batch=50 if classes else 25, machines=machines)
 
 
-_EMBEDDED_PAPER = {"mnist16-resnet-zero": "mnist-resnet-zero", "mnist16-resnet-circular": "mnist-resnet-circular",
-                   "mnist16-unet-zero": "mnist-unet-zero"}
-
-
 def _embedded(name):
+    """A recipe on data that come with the package, beside the paper's row of the same name if there is one."""
     recipe = recipes()[name]
-    side = {"digits": 8}.get(recipe.data, recipe.data_options.get("size"))
+    side = recipe.data_options.get("size") or SOURCES[recipe.data].shape[1]
+    row = name.replace("mnist16-", "mnist-")
     windows = _windows(recipe.network["kind"], side)
     if recipe.network["padding"] == "circular":
         windows = [w for w in windows if w <= side]
     return Experiment(name, "embedded", recipe, recipes().get(f"{name}-b"),
-                      calibration={"samples": 10, "windows": windows}, paper_row=_EMBEDDED_PAPER.get(name))
+                      calibration={"samples": 10, "windows": windows}, paper_row=row if row in PAPER else None)
 
 
 def names(tier=None):

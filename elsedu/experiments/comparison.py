@@ -21,7 +21,7 @@ from elsedu._common.files import SHIPPED, write_bytes
 from elsedu._common.lock import one_writer
 from elsedu._common.progress import progress_wanted
 from elsedu.analysis.statistics import above, bootstrap, median, paired, share, two_level
-from elsedu.analysis.teacher_forcing import follow, held_out
+from elsedu.analysis.teacher_forcing import held_out, teacher_forced
 from elsedu.data import ImageSet
 from elsedu.diffusion import seeds
 from elsedu.experiments.drawing import draw, draw_with_variance, sampling_jobs
@@ -32,9 +32,28 @@ from elsedu.posterior import choose_backend
 from elsedu.scales.shipped import scales_for
 
 __all__ = [
-    "MACHINES", "METRICS", "Comparison", "above", "bootstrap", "border_of", "clipped", "compare", "draw",
-    "draw_with_variance", "follow", "held_out", "lineup", "margins", "measure", "median", "paired",
-    "sampling_jobs", "scales_for", "share", "to_bytes", "two_level",
+    "MACHINES",
+    "METRICS",
+    "Comparison",
+    "above",
+    "bootstrap",
+    "border_of",
+    "clipped",
+    "compare",
+    "draw",
+    "draw_with_variance",
+    "held_out",
+    "lineup",
+    "margins",
+    "measure",
+    "median",
+    "paired",
+    "sampling_jobs",
+    "scales_for",
+    "share",
+    "teacher_forced",
+    "to_bytes",
+    "two_level",
 ]
 
 LARGEST_IMAGES = 1 << 32  # bytes of the pictures of one comparison
@@ -199,7 +218,7 @@ class Plan:
 
         def walk(part):
             noise, labels = start(part)
-            return follow(self.network, walked, noise, self.steps, labels)
+            return teacher_forced(self.network, walked, noise, self.steps, labels)
 
         others = {name: jobs.pop(name) for name in list(jobs) if name.startswith("second-")}
         found = draw(pieces, jobs | {"forced": walk}, self.index, self.batch, progress)
@@ -214,7 +233,7 @@ class Plan:
             def build(rest):
                 return type(els)(rest, els.window, border=els.border, schedule=els.schedule, backend=els.backend)
 
-            known = bool(getattr(self.network, "label_required", False))
+            known = self.network.label_required
             truth = pieces.get("held-out", lambda: held_out(build, self.data, self.steps, label_known=known,
                                                              device=records.device_of(self.network)))
         return found, forced, truth

@@ -71,7 +71,7 @@ def sampling_jobs(network, machines, shape, *, second=None, steps=20, network_st
     device = device_of(network) if device is None else device
 
     def start(part):
-        classes = network.classes if getattr(network, "label_required", False) else None
+        classes = network.classes if network.label_required else None
         labels = seeds.labels(part, classes) if label is None else torch.full((len(part),), label)
         if classes is None and label is None:
             labels = None

@@ -22,7 +22,7 @@ def measure(images, data, forced, times, truth=None):
     """The `measured` block.
 
     images: {"network-150": {"images": (S, C, H, W)}, ..., "els": {"images", "variance"}, ...}
-    data: the ImageSet. forced: what `follow` returned over all seeds, at `times` (rising).
+    data: the ImageSet. forced: what `teacher_forced` returned over all seeds, at `times` (rising).
     truth: what `held_out` returned, or None.
     """
     pictures = {name: found["images"] for name, found in images.items()}

@@ -10,23 +10,20 @@ from elsedu.figures import use_style
 __all__ = ["begin", "real_or"]
 
 
-def begin(minutes: float, gpu_minutes: float | None = None) -> torch.device:
+def begin(minutes: float) -> torch.device:
     """Prepare a chapter's notebook and say what to expect.
 
     Sets the house style of the figures, draws them sharp (two pixels a point), seeds torch with 0, and
     prints the device and the minutes that the whole chapter takes on it.
 
-    Parameters
-    ----------
-    minutes : float
-        Minutes on a CPU with two cores, measured.
-    gpu_minutes : float, optional
-        Minutes on a GPU; only given where they were measured.
+    Args:
+        minutes: Minutes on a CPU with two cores, measured.
 
-    Returns
-    -------
-    torch.device
+    Returns:
         CUDA where there is one, else the CPU.
+
+    Raises:
+        ValueError: If minutes is not positive.
     """
     if not minutes > 0:
         raise ValueError(f"minutes must be positive, got {minutes!r}")
@@ -37,8 +34,7 @@ def begin(minutes: float, gpu_minutes: float | None = None) -> torch.device:
     cuda = torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
     name = torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads"
-    expected = gpu_minutes if cuda and gpu_minutes else minutes
-    print(f"Device: {name}. This chapter takes about {_in_words(expected)} to run.")
+    print(f"Device: {name}. This chapter takes about {_in_words(minutes)} to run.")
     return device
 
 
