@@ -98,8 +98,9 @@ def book():
 
 
 def lint():
-    """Rules and spelling."""
+    """Rules, types (of the folders that pyproject.toml lists) and spelling."""
     run(executable("ruff"), "check", ".")
+    run(executable("mypy"))
     run(executable("codespell"), "--skip", NO_WORDS, *[name for name in WORDS if (ROOT / name).exists()])
 
 
@@ -107,7 +108,7 @@ COMMANDS = {
     "setup": "make .venv, and say which engine computes",
     "book": "build the book into _build/html",
     "test": "check and test everything, every notebook too",
-    "check": "rules, spelling and the laws: some minutes",
+    "check": "rules, types, spelling and the laws: some minutes",
     "core": "the tests of the package, without notebooks and browser",
     "preview": "the book with the cache of executed notebooks: quick, but blind to changes in elsedu/",
     "links": "are the addresses that the book cites still there? Needs the internet",
@@ -125,8 +126,8 @@ def main():
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of those below")
     args, more = parser.parse_known_args()
     if args.command == "clean":
-        for pattern in ["_build", "build", "*.egg-info", ".pytest_cache", ".ruff_cache", ".hypothesis"] + (
-                [".venv", ".venv-colab", ".venv-lowest"] if "--all" in more else []):
+        built = ["_build", "build", "*.egg-info", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis"]
+        for pattern in built + ([".venv", ".venv-colab", ".venv-lowest"] if "--all" in more else []):
             for folder in ROOT.glob(pattern):
                 shutil.rmtree(str(folder))
         for left in (ROOT / "elsedu/posterior/native").glob("*engine*"):

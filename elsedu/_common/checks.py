@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Collection, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
 
+Choice = TypeVar("Choice")
+
 LARGEST_PIXEL = 1e6  # with noise added a pixel has a size of a few
 
 
-def check_time(t, batch, allow_zero=False):
+def check_time(
+    t: float | torch.Tensor | np.ndarray | Sequence[float], batch: int, allow_zero: bool = False
+) -> torch.Tensor:
     """Return t as a float64 tensor of shape () or (batch,).
 
     Raises ValueError if a value is NaN or outside (0, 1] ([0, 1] with `allow_zero`), or if the length is
@@ -35,13 +41,13 @@ def check_time(t, batch, allow_zero=False):
     return values
 
 
-def broadcast_time(level, like):
+def broadcast_time(level: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """A () or (B,) tensor shaped to multiply (B, C, H, W), in the dtype and on the device of `like`."""
     level = level.to(device=like.device, dtype=like.dtype)
     return level if level.ndim == 0 else level.view(-1, *([1] * (like.ndim - 1)))
 
 
-def check_images(x, image_shape=None, what="x"):
+def check_images(x: torch.Tensor, image_shape: Sequence[int] | None = None, what: str = "x") -> torch.Tensor:
     """Check a batch (B, C, H, W) of finite floating-point pixels; `image_shape` (C, H, W) must match if given."""
     if not isinstance(x, torch.Tensor):
         raise TypeError(f"{what} must be a torch.Tensor of shape (B, C, H, W), got {type(x).__name__}")
@@ -56,12 +62,14 @@ def check_images(x, image_shape=None, what="x"):
     if not bool(torch.isfinite(x).all()):
         raise ValueError(f"{what} holds {int((~torch.isfinite(x)).sum())} NaN or infinite values")
     if bool((x.abs() > LARGEST_PIXEL).any()):
-        raise ValueError(f"{what} holds the value {float(x.abs().max()):.3g}; pixels lie in [-1, 1], and beyond "
-                         f"{LARGEST_PIXEL:g} their squares overflow")
+        raise ValueError(
+            f"{what} holds the value {float(x.abs().max()):.3g}; pixels lie in [-1, 1], and beyond "
+            f"{LARGEST_PIXEL:g} their squares overflow"
+        )
     return x
 
 
-def check_window(window, image_shape=None, border="zero"):
+def check_window(window: int, image_shape: Sequence[int] | None = None, border: str = "zero") -> int:
     """Return a window side as int. It must be odd and positive, and at most min(H, W) on a torus."""
     if isinstance(window, bool) or not isinstance(window, numbers.Integral):
         raise TypeError(f"window must be an odd positive integer, got {window!r}")
@@ -70,19 +78,26 @@ def check_window(window, image_shape=None, border="zero"):
         raise ValueError(f"window must be an odd positive integer, got {window}")
     if border == "circular" and image_shape is not None and window > min(image_shape[-2:]):
         height, width = image_shape[-2:]
-        raise ValueError(f"window {window} is larger than the image ({height} x {width}): with a circular border it "
-                         f"would see the same pixel twice; use at most {min(height, width)}, or border='zero'")
+        raise ValueError(
+            f"window {window} is larger than the image ({height} x {width}): with a circular border it "
+            f"would see the same pixel twice; use at most {min(height, width)}, or border='zero'"
+        )
     return window
 
 
-def check_choice(value, known, what):
+def check_choice(value: Choice, known: Collection[Choice], what: str) -> Choice:
     """ValueError naming the known choices unless `value` is one of them."""
     if value not in known:
         raise ValueError(f"unknown {what} {value!r}; known: {', '.join(map(repr, known))}")
     return value
 
 
-def check_label(label, batch, labels, device="cpu"):
+def check_label(
+    label: int | torch.Tensor | np.ndarray | Sequence[int] | None,
+    batch: int,
+    labels: Collection[int] | None,
+    device: torch.device | str = "cpu",
+) -> torch.Tensor | None:
     """Return None, or the labels as an int64 tensor (batch,) on `device`.
 
     `labels`: sorted list of the classes that exist, or None where the data (or network) has none.
@@ -103,7 +118,7 @@ def check_label(label, batch, labels, device="cpu"):
     return values.to(device)
 
 
-def check_steps(steps):
+def check_steps(steps: int) -> int:
     """Number of sampling steps: an integer of at least 1."""
     if isinstance(steps, bool) or not isinstance(steps, numbers.Integral):
         raise TypeError(f"steps must be an integer of at least 1, got {steps!r}")

@@ -43,17 +43,17 @@ class Group:
     patient: object
 
 
-_group = None  # None: alone
+_group: Group | None = None  # None: alone
 _joined = None  # the group of this process once it has one: torch's are made once, and used in every block
 _lost = False
 
 
-def rank_and_world():
+def rank_and_world() -> tuple[int, int]:
     """(number of this process, how many there are): (0, 1) when alone."""
     return (0, 1) if _group is None else (_group.rank, _group.world)
 
 
-def is_main_process():
+def is_main_process() -> bool:
     """Whether this process is the one that prints and writes files: process 0, or one that is alone."""
     return _group is None or _group.rank == 0
 

@@ -7,7 +7,10 @@ Machines compute x0 and networks eps; this class supplies the rest, and one set 
 
 from __future__ import annotations
 
+import torch
+
 from elsedu._common.checks import check_images, check_label, check_time
+from elsedu.diffusion.schedule import Schedule
 
 
 class Denoiser:
@@ -18,12 +21,14 @@ class Denoiser:
     classes: sorted list of class labels, or None if unconditional.
     """
 
-    schedule = None
-    image_shape = None
-    classes = None
-    label_required = False
+    schedule: Schedule = None  # type: ignore[assignment]  # every subclass sets it
+    image_shape: tuple[int, ...] | None = None
+    classes: list[int] | None = None
+    label_required: bool = False
 
-    def denoise(self, x, t, label=None):
+    def denoise(
+        self, x: torch.Tensor, t: float | torch.Tensor, label: int | torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Posterior mean of the clean image: (B, C, H, W) for x (B, C, H, W), t in (0, 1] float or (B,).
 
         label: int or (B,), restricts to one class. Raises ValueError or TypeError on anything else.
@@ -31,38 +36,44 @@ class Denoiser:
         t, label = self._check(x, t, label)
         return self._denoise(x, t, label)
 
-    def noise(self, x, t, label=None):
+    def noise(self, x: torch.Tensor, t: float | torch.Tensor, label: int | torch.Tensor | None = None) -> torch.Tensor:
         """Predicted noise eps, (B, C, H, W): what a diffusion network outputs."""
         t, label = self._check(x, t, label)
         return self._noise(x, t, label)
 
-    def score(self, x, t, label=None):
+    def score(self, x: torch.Tensor, t: float | torch.Tensor, label: int | torch.Tensor | None = None) -> torch.Tensor:
         """Score of the noisy images' density, (alpha x0 - x)/sigma**2 = -eps/sigma, (B, C, H, W)."""
         return self.schedule.score_from_noise(self.noise(x, t, label), t)
 
-    def predict(self, x, t, label=None):
+    def predict(
+        self, x: torch.Tensor, t: float | torch.Tensor, label: int | torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """(x0, eps) from one evaluation, as a sampler needs them."""
         t, label = self._check(x, t, label)
         return self._predict(x, t, label)
 
-    def check_shape(self, x, what="x"):
+    def check_shape(self, x: torch.Tensor, what: str = "x") -> None:
         """ValueError or TypeError, which says `what` is wrong, if x is no batch of images that this denoiser serves."""
         check_images(x, self.image_shape, what)
 
     # -- for subclasses: t is a checked float64 tensor () or (B,), label None or (B,) -------------------
 
-    def _denoise(self, x, t, label):
+    def _denoise(self, x: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None) -> torch.Tensor:
         return self.schedule.x0_from_noise(x, self._noise(x, t, label), t)
 
-    def _noise(self, x, t, label):
+    def _noise(self, x: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None) -> torch.Tensor:
         return self.schedule.noise_from_x0(x, self._denoise(x, t, label), t)
 
-    def _predict(self, x, t, label):
+    def _predict(
+        self, x: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Subclasses that compute eps override this."""
         x0 = self._denoise(x, t, label)
         return x0, self.schedule.noise_from_x0(x, x0, t)
 
-    def _check(self, x, t, label):
+    def _check(
+        self, x: torch.Tensor, t: float | torch.Tensor, label: int | torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         self.check_shape(x)
         t = check_time(t, len(x))
         label = check_label(label, len(x), self.classes, x.device)

@@ -12,20 +12,24 @@ code starts at t = 1 - 1/n and reads the window one step off.)
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import torch
 
 from elsedu._common.checks import check_steps
 from elsedu._common.progress import bar
+from elsedu.diffusion.denoiser import Denoiser
 
 
-def times(steps):
+def times(steps: int) -> list[float]:
     """The grid t = 1, 1 - 1/n, ..., 1/n, 0 as floats, n + 1 of them."""
     steps = check_steps(steps)
     return [i / steps for i in range(steps, -1, -1)]
 
 
-def ddim(denoiser, noise, steps=20, label=None):
+def ddim(
+    denoiser: Denoiser, noise: torch.Tensor, steps: int = 20, label: int | torch.Tensor | None = None
+) -> Iterator[tuple[float, torch.Tensor, torch.Tensor]]:
     """Yield (t, noisy, denoised) for t = 1, ..., 1/steps; the last yield is (0, sample, sample).
 
     denoiser: machine or network. noise: (B, C, H, W), the image at t = 1, usually standard normal; its size is
@@ -37,7 +41,9 @@ def ddim(denoiser, noise, steps=20, label=None):
     return _ddim(denoiser, noise, steps, label)
 
 
-def _ddim(denoiser, noise, steps, label):
+def _ddim(
+    denoiser: Denoiser, noise: torch.Tensor, steps: int, label: int | torch.Tensor | None
+) -> Iterator[tuple[float, torch.Tensor, torch.Tensor]]:
     schedule, x = denoiser.schedule, noise
     grid = times(steps)
     for t, s in itertools.pairwise(grid):
@@ -48,7 +54,9 @@ def _ddim(denoiser, noise, steps, label):
 
 
 @torch.no_grad()
-def sample(denoiser, noise, steps=20, label=None):
+def sample(
+    denoiser: Denoiser, noise: torch.Tensor, steps: int = 20, label: int | torch.Tensor | None = None
+) -> torch.Tensor:
     """Images drawn from `noise` (B, C, H, W) by `denoiser` in `steps` DDIM steps: (B, C, H, W).
 
     The same noise through a network and through a machine is the paper's experiment.

@@ -33,63 +33,63 @@ class Schedule:
 
     name: str
 
-    def alpha(self, t):
+    def alpha(self, t: float | torch.Tensor) -> torch.Tensor:
         """Signal level, in [0, 1]. Paper: sqrt of alpha-bar."""
         raise NotImplementedError
 
-    def sigma(self, t):
+    def sigma(self, t: float | torch.Tensor) -> torch.Tensor:
         """Noise standard deviation, in [0, 1]. Paper: sqrt(1 - alpha-bar)."""
         raise NotImplementedError
 
-    def alpha_derivative(self, t):
+    def alpha_derivative(self, t: float | torch.Tensor) -> torch.Tensor:
         """d alpha / dt."""
         raise NotImplementedError
 
-    def sigma_derivative(self, t):
+    def sigma_derivative(self, t: float | torch.Tensor) -> torch.Tensor:
         """d sigma / dt (infinite at t = 0 for `linear_vp`)."""
         raise NotImplementedError
 
-    def time_of_ratio(self, ratio):
+    def time_of_ratio(self, ratio: float | torch.Tensor) -> torch.Tensor:
         """The t in [0, 1] with sigma(t)/alpha(t) = ratio; 1 where the ratio is beyond the schedule's range."""
         raise NotImplementedError
 
     # -- changes of variables; x, x0, eps (B, C, H, W); t float or (B,) ------------------------------
 
-    def _levels(self, t, like):
+    def _levels(self, t: float | torch.Tensor, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """alpha, sigma shaped (1 or B, 1, 1, 1) in the dtype and on the device of `like`."""
         t = check_time(t, like.shape[0], allow_zero=True)
-        return (broadcast_time(level, like) for level in (self.alpha(t), self.sigma(t)))
+        return broadcast_time(self.alpha(t), like), broadcast_time(self.sigma(t), like)
 
-    def add_noise(self, x0, t, eps):
+    def add_noise(self, x0: torch.Tensor, t: float | torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
         """x_t = alpha x_0 + sigma eps: the forward process (paper, section 2); from predictions, a DDIM step."""
         alpha, sigma = self._levels(t, x0)
         return alpha * x0 + sigma * eps
 
-    def noise_from_x0(self, x, x0, t):
+    def noise_from_x0(self, x: torch.Tensor, x0: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
         """Predicted noise eps = (x_t - alpha x_0) / sigma. ValueError where sigma(t) = 0."""
         alpha, sigma = self._levels(t, x)
         _refuse_zero(sigma, "sigma", t)
         return (x - alpha * x0) / sigma
 
-    def x0_from_noise(self, x, eps, t):
+    def x0_from_noise(self, x: torch.Tensor, eps: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
         """Clean image x_0 = (x_t - sigma eps) / alpha. ValueError where alpha(t) = 0."""
         alpha, sigma = self._levels(t, x)
         _refuse_zero(alpha, "alpha", t)
         return (x - sigma * eps) / alpha
 
-    def score_from_x0(self, x, x0, t):
+    def score_from_x0(self, x: torch.Tensor, x0: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
         """Score (alpha x_0 - x_t) / sigma**2 (Tweedie's formula read backwards)."""
         alpha, sigma = self._levels(t, x)
         _refuse_zero(sigma, "sigma", t)
         return (alpha * x0 - x) / sigma**2
 
-    def score_from_noise(self, eps, t):
+    def score_from_noise(self, eps: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
         """Score -eps / sigma."""
         _, sigma = self._levels(t, eps)
         _refuse_zero(sigma, "sigma", t)
         return -eps / sigma
 
-    def velocity(self, x0, eps, t):
+    def velocity(self, x0: torch.Tensor, eps: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
         """Flow velocity dx/dt = alpha' x_0 + sigma' eps (flow matching's target, not diffusers' "v")."""
         t = check_time(t, x0.shape[0], allow_zero=True)
         alpha_dot = broadcast_time(self.alpha_derivative(t), x0)
@@ -97,18 +97,18 @@ class Schedule:
         return alpha_dot * x0 + sigma_dot * eps
 
 
-def _refuse_zero(level, name, t):
+def _refuse_zero(level: torch.Tensor, name: str, t: float | torch.Tensor) -> None:
     if bool((level == 0).any()):
         raise ValueError(f"{name}(t) is 0 at t = {t}: this conversion divides by it")
 
 
-def _time(t):
+def _time(t: float | torch.Tensor) -> torch.Tensor:
     if not isinstance(t, torch.Tensor):
         return torch.as_tensor(t, dtype=torch.float64)  # as_tensor alone would round 0.05 to float32
     return t.to(torch.float32 if t.device.type == "mps" else torch.float64)  # Apple's GPUs have no float64
 
 
-def _ratio(ratio):
+def _ratio(ratio: float | torch.Tensor) -> torch.Tensor:
     ratio = _time(ratio)
     if bool((ratio < 0).any()) or bool(torch.isnan(ratio).any()):
         raise ValueError(f"sigma/alpha must not be negative or NaN, got {ratio}")
@@ -126,19 +126,19 @@ class Cosine(Schedule):
     name: str = "cosine"
     rate = math.pi / (2 * 1.008)
 
-    def alpha(self, t):
+    def alpha(self, t: float | torch.Tensor) -> torch.Tensor:
         return torch.cos(self.rate * _time(t))
 
-    def sigma(self, t):
+    def sigma(self, t: float | torch.Tensor) -> torch.Tensor:
         return torch.sin(self.rate * _time(t))
 
-    def alpha_derivative(self, t):
+    def alpha_derivative(self, t: float | torch.Tensor) -> torch.Tensor:
         return -self.rate * torch.sin(self.rate * _time(t))
 
-    def sigma_derivative(self, t):
+    def sigma_derivative(self, t: float | torch.Tensor) -> torch.Tensor:
         return self.rate * torch.cos(self.rate * _time(t))
 
-    def time_of_ratio(self, ratio):
+    def time_of_ratio(self, ratio: float | torch.Tensor) -> torch.Tensor:
         return (torch.atan(_ratio(ratio)) / self.rate).clamp(max=1.0)
 
 
@@ -154,32 +154,32 @@ class LinearVP(Schedule):
 
     @staticmethod
     @functools.lru_cache(maxsize=1)
-    def _log_alpha_bar():
+    def _log_alpha_bar() -> torch.Tensor:
         beta = np.linspace(1e-4, 0.02, 1000)
         return torch.from_numpy(np.concatenate([[0.0], np.cumsum(np.log1p(-beta))]))
 
-    def _segment(self, t):
+    def _segment(self, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Index of the segment of t, its left value and its slope in t."""
         table = self._log_alpha_bar().to(t.device, t.dtype)
         k = torch.clamp(torch.ceil(t * 1000).long() - 1, 0, 999)
         slope = (table[k + 1] - table[k]) * 1000
         return table[k] + slope * (t - k.to(t.dtype) / 1000), slope
 
-    def alpha(self, t):
+    def alpha(self, t: float | torch.Tensor) -> torch.Tensor:
         return torch.exp(self._segment(_time(t))[0] / 2)
 
-    def sigma(self, t):
+    def sigma(self, t: float | torch.Tensor) -> torch.Tensor:
         return torch.sqrt(-torch.expm1(self._segment(_time(t))[0]))
 
-    def alpha_derivative(self, t):
+    def alpha_derivative(self, t: float | torch.Tensor) -> torch.Tensor:
         log_alpha_bar, slope = self._segment(_time(t))
         return 0.5 * slope * torch.exp(log_alpha_bar / 2)
 
-    def sigma_derivative(self, t):
+    def sigma_derivative(self, t: float | torch.Tensor) -> torch.Tensor:
         log_alpha_bar, slope = self._segment(_time(t))
         return -0.5 * slope * torch.exp(log_alpha_bar) / torch.sqrt(-torch.expm1(log_alpha_bar))
 
-    def time_of_ratio(self, ratio):
+    def time_of_ratio(self, ratio: float | torch.Tensor) -> torch.Tensor:
         ratio = _ratio(ratio)
         table = self._log_alpha_bar()
         target = -np.log1p(np.square(ratio.cpu().numpy()))
@@ -194,39 +194,39 @@ class FlowMatching(Schedule):
 
     name: str = "flow_matching"
 
-    def alpha(self, t):
+    def alpha(self, t: float | torch.Tensor) -> torch.Tensor:
         return 1 - _time(t)
 
-    def sigma(self, t):
+    def sigma(self, t: float | torch.Tensor) -> torch.Tensor:
         return _time(t)
 
-    def alpha_derivative(self, t):
+    def alpha_derivative(self, t: float | torch.Tensor) -> torch.Tensor:
         return -torch.ones_like(_time(t))
 
-    def sigma_derivative(self, t):
+    def sigma_derivative(self, t: float | torch.Tensor) -> torch.Tensor:
         return torch.ones_like(_time(t))
 
-    def time_of_ratio(self, ratio):
+    def time_of_ratio(self, ratio: float | torch.Tensor) -> torch.Tensor:
         ratio = _ratio(ratio)
         return torch.where(torch.isinf(ratio), torch.ones_like(ratio), ratio / (1 + ratio))
 
 
-def cosine():
+def cosine() -> Schedule:
     """The paper's schedule (the default everywhere)."""
     return Cosine()
 
 
-def linear_vp():
+def linear_vp() -> Schedule:
     """DDPM's linear-beta schedule, for networks trained elsewhere."""
     return LinearVP()
 
 
-def flow_matching():
+def flow_matching() -> Schedule:
     """The straight path of flow matching and rectified flow."""
     return FlowMatching()
 
 
-def by_name(name):
+def by_name(name: str) -> Schedule:
     """The schedule called `name`. ValueError names the known ones."""
     known = {"cosine": cosine, "linear_vp": linear_vp, "flow_matching": flow_matching}
     if name not in known:
@@ -234,7 +234,7 @@ def by_name(name):
     return known[name]()
 
 
-def check_schedule(schedule):
+def check_schedule(schedule: Schedule | None) -> Schedule:
     """The schedule itself, `cosine()` for None. TypeError for anything that is no Schedule."""
     if schedule is None:
         return cosine()
