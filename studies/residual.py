@@ -1,6 +1,6 @@
 """What does ELS miss? Regressors with one window, trained as networks are, on the same noise ("Open questions").
 
-    python -m studies.residual digits-resnet-zero [FOLDER]
+    python -m studies.residual digits-resnet-zero [FOLDER] [KIND ...]
 
 A network and ELS differ in three ways: the network may use another window than the machine's, it was found by
 gradient descent and is smooth where the posterior mean is sharp, and it shares its weights between all places.
@@ -9,6 +9,9 @@ kernel, and layers that act on one pixel alone, told the time. Trained on the sa
 
 shared     the same weights everywhere, as ELS has one dictionary; P = 5, 9, 15
 by place   with a learned vector for each place, so that it may do another thing at each, as LS does; P = 9
+deep       the paper's ResNet with so few blocks that it sees 9 x 9 pixels: many small convolutions for a large one
+
+Named kinds are added to the file that is there.
 
 If such a regressor is nearer to the network than ELS is, with a window that ELS has as well, then what ELS
 misses there is not the window but what training makes of it. `removed` is the part of the squared difference
@@ -27,6 +30,7 @@ from torch import nn
 
 from elsedu import networks, training
 from elsedu._common import records
+from elsedu._common.checks import check_choice
 from elsedu.analysis import statistics
 from elsedu.analysis.metrics import pearson_r
 from elsedu.diffusion import seeds
@@ -39,8 +43,13 @@ from elsedu.scales.shipped import calibrated
 from studies.provenance import made
 
 SETTINGS = {"batch": 64, "lr": 3e-3, "lr_schedule": "short", "warmup": 200, "decay": 0.6, "stratified": True}
-KINDS = {"shared, P = 5": (5, False), "shared, P = 9": (9, False), "shared, P = 15": (15, False),
-         "by place, P = 9": (9, True)}
+KINDS = {   # what is built, and its options
+    "shared, P = 5": ("regressor", {"window": 5}),
+    "shared, P = 9": ("regressor", {"window": 9}),
+    "shared, P = 15": ("regressor", {"window": 15}),
+    "by place, P = 9": ("regressor", {"window": 9, "by_place": True}),
+    "deep, P = 9": ("resnet", {"blocks": 2}),
+}
 
 
 class LocalRegressor(Network):
@@ -81,11 +90,13 @@ class LocalRegressor(Network):
         return self.answer(torch.relu(h))
 
 
-def train(data, window, by_place, steps, seed=0, width=64):
-    """A LocalRegressor trained on the ImageSet; `training_record` has its losses."""
+def train(data, kind, steps, seed=0, width=64):
+    """One of KINDS trained on the ImageSet; its `training_record` has the losses."""
+    what, options = KINDS[kind]
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
-        regressor = LocalRegressor(data.shape, window, by_place, width)
+        make = {"regressor": LocalRegressor, "resnet": networks.ResNet}[what]
+        regressor = make(data.shape, width=width, embedding=128, time_scale=30.0, **options)
         for _ in training.train(regressor, data, steps=steps, seed=seed, progress=False, **SETTINGS):
             pass
     return regressor.eval()
@@ -120,7 +131,7 @@ def compare(network, second, data, els, regressors, index, network_steps=150, st
     return block, drawn
 
 
-def study(name, steps=3000, count=100, width=64, note=print):
+def study(name, kinds=tuple(KINDS), steps=3000, count=100, width=64, note=print):
     """The whole study of one shipped network: (measured, images)."""
     entry = experiment(name)
     network, data = networks.network(name), entry.recipe.load_data()
@@ -128,8 +139,8 @@ def study(name, steps=3000, count=100, width=64, note=print):
     scales = {"els": calibrated(name), "ls": calibrated(name, "ls")}
     els = lineup(network, data, scales, ("els",))["els"]
     regressors, losses = {}, {}
-    for kind, (window, by_place) in KINDS.items():
-        regressors[kind] = train(data, window, by_place, steps, width=width)
+    for kind in kinds:
+        regressors[kind] = train(data, kind, steps, width=width)
         losses[kind] = float(np.mean(regressors[kind].training_record["losses"][-200:]))
         note(f"{kind}: loss {losses[kind]:.4f}")
     block, images = compare(network, second, data, els, regressors, list(range(count)))
@@ -143,11 +154,20 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", help="network, such as mnist16-resnet-zero")
     parser.add_argument("folder", nargs="?", type=Path, default=Path("reproduced"))
+    parser.add_argument("kinds", nargs="*", help="regressors to add to the file that is there; default: all, anew")
     options = parser.parse_args(arguments)
     name, folder = options.name, options.folder
     records.check_writable(folder)
     start = time.perf_counter()
-    measured, images = study(name)
+    path, before = folder / f"residual-{name}.json", {}
+    for kind in options.kinds:
+        check_choice(kind, tuple(KINDS), "regressor")
+    if options.kinds and path.exists():
+        before = records.read_json(path)["measured"]
+    measured, images = study(name, tuple(options.kinds) or tuple(KINDS))
+    for block, known in before.items():     # of the same seeds and settings, which are this module's
+        if isinstance(known, dict):
+            measured[block] = known | measured[block]
     for kind, r in measured["r"].items():
         print(kind, r["median"], measured["removed"].get(kind, {}).get("median"))
     data = experiment(name).recipe.load_data()
@@ -155,10 +175,12 @@ def main(arguments=None):
                   "data": {"name": data.name, "hash": data.hash, "images": len(data)},
                   "seeds": {"stream": "test", "index": list(range(100))}, "settings": SETTINGS,
                   **made("residual", [name], start)}
-    records.write_json(folder / f"residual-{name}.json", {"measured": records.rounded(measured),
-                                                          "provenance": provenance})
-    np.savez_compressed(folder / f"residual-{name}.npz", **{kind: to_bytes(found[:12])
-                                                            for kind, found in images.items()})
+    records.write_json(path, {"measured": records.rounded(measured), "provenance": provenance})
+    pictures = {kind: to_bytes(found[:12]) for kind, found in images.items()}
+    if before:
+        with np.load(path.with_suffix(".npz")) as known:
+            pictures = {key: known[key] for key in known.files} | pictures
+    np.savez_compressed(path.with_suffix(".npz"), **pictures)
 
 
 if __name__ == "__main__":

@@ -29,9 +29,11 @@ def test_shared_weights_commute_with_shifts_and_places_do_not():
 
 def test_training_lowers_the_loss():
     data = elsedu.load("digits", limit=100)
-    regressor = residual.train(data, 5, False, steps=60, width=16)
-    losses = regressor.training_record["losses"]
-    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+    for kind, sees in (("shared, P = 5", 5), ("deep, P = 9", 9)):
+        regressor = residual.train(data, kind, steps=60, width=16)
+        losses = regressor.training_record["losses"]
+        assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+        assert networks.receptive_field(regressor, size=24) == sees
 
 
 def test_what_is_removed_is_measured_from_the_networks_side():
