@@ -88,7 +88,7 @@ LINEUP = {
         Entry("is", "IS", "IS", "#7d8894", IdealScore),
         Entry("es", "ES", "ES", "#cc79a7", EquivariantScore, forced=False),
         Entry("wiener", "Wiener", *_WIENER, WienerScore, linear=True),
-        Entry("stationary", "Wiener (torus)", *_WIENER, StationaryWienerScore, beside="circular", linear=True),
+        Entry("stationary", "Wiener, all shifts", *_WIENER, StationaryWienerScore, beside="circular", linear=True),
     )
 }
 MACHINES = tuple(LINEUP)
