@@ -84,6 +84,12 @@ def test_cifar10_linear_rival():
         assert above(measured(name)["margin"]["150"]["wiener"]) and above(measured(name)["margin"]["150"]["ls"])
 
 
+def test_cifar10_attention_fails_against_the_linear_filter():
+    margin = measured("cifar10-unet-attention.laptop")["margin"]["150"]
+    assert below(margin["wiener"]) and margin["wiener"]["above"]["share"] < 0.15
+    assert above(margin["ls"]) and above(margin["is"])
+
+
 def test_celeba_our_unet_is_no_example():
     margin = measured("celeba-unet-zero.laptop")["margin"]["150"]
     assert above(margin["ls"]) and margin["ls"]["median"] < 0.01 and undecided(margin["wiener"])
