@@ -29,7 +29,7 @@ def calibrate(
     import elsedu
     from elsedu._common.records import check_writable
 
-    denoiser = None if network is None else load_network(network).to(resolve_device(device))
+    denoiser = None if network is None else load_network(network, resolve_device(device))
     if denoiser is None and data is None:
         raise ValueError("give a network or --data")
     images, _ = load_data(denoiser, data, size, limit, root)

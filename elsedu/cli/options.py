@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Option
 
-Data = Annotated[str | None, Option(help="Image set. Default: the one the network was trained on.")]
+Data = Annotated[str | None, Option(help="Image set or folder of pictures. Default: what the network was trained on.")]
 Size = Annotated[int | None, Option(help="Resize the images to SIZE x SIZE. Default: the set's own size.")]
 Limit = Annotated[int | None, Option(help="Use this many training images, drawn at random.")]
 Root = Annotated[Path | None, Option(help="Folder of the official files. Default: ELSEDU_DATA.")]
@@ -28,11 +28,25 @@ def resolve_device(name):
         raise ValueError(f"--device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
 
 
-def load_network(name):
-    """A shipped network by name, or one from a .safetensors file."""
+def load_network(spec, device="cpu"):
+    """A denoiser from what the command line names: a shipped network, a file, a pipeline, or your own code.
+
+    "name", "weights.safetensors", a folder that diffusers wrote, or "FILE.py:function": the function is called without
+    arguments (your code is run) and returns a network of elsedu or what `elsedu.networks.as_denoiser` makes.
+    """
     from elsedu import networks
 
-    return networks.load(name) if str(name).endswith(".safetensors") else networks.network(name)
+    spec = str(spec)
+    file, _, function = spec.rpartition(":")
+    if file.endswith(".py"):
+        found = _from_code(Path(file), function)
+    elif spec.endswith(".py"):
+        raise ValueError(f"{spec}: name the function that builds the network, as {spec}:build")
+    elif spec.endswith(".safetensors"):
+        found = networks.load(spec)
+    else:
+        found = networks.from_diffusers(spec) if Path(spec).is_dir() else networks.network(spec)
+    return found.to(device) if hasattr(found, "to") else found
 
 
 def load_data(network, data=None, size=None, limit=None, root=None):
@@ -50,3 +64,31 @@ def load_data(network, data=None, size=None, limit=None, root=None):
         known = {key: known[key] for key in ("size", "split", "limit", "seed", "crop") if key in known}
         options = known | {key: value for key, value in options.items() if value is not None}
     return elsedu.load(data, root=root, **options), options
+
+
+def _from_code(file, function):
+    import importlib.util
+    import sys
+
+    from elsedu.diffusion import Denoiser
+
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no file {file}")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    sys.path.insert(0, str(file.resolve().parent))  # as Python does for a script
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"{file} cannot be run: {type(error).__name__}: {error}") from error
+    build = getattr(module, function, None)
+    if not callable(build):
+        raise ValueError(f"{file} has no function {function!r}")
+    denoiser = build()
+    if not isinstance(denoiser, Denoiser):
+        raise TypeError(f"{file}:{function} returned a {type(denoiser).__name__}: return a network of elsedu, or "
+                        "elsedu.networks.as_denoiser(function, image_shape)")
+    if not getattr(denoiser, "named", True):
+        denoiser.name = file.stem
+    return denoiser

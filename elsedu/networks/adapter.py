@@ -30,7 +30,8 @@ class Adapted(nn.Module, Denoiser):
         super().__init__()
         self.function = function
         self.image_shape, self.predicts, self.schedule = image_shape, predicts, schedule
-        self.padding, self.name = padding, name
+        self.padding, self.named = padding, name is not None
+        self.name = name or getattr(function, "__name__", type(function).__name__).strip("<>")
         self.classes = None if classes is None else list(range(classes))
         self.label_required = classes is not None
         # What it answers to one question is kept: it tells two functions without parameters apart in a record.
@@ -93,7 +94,5 @@ def as_denoiser(function, image_shape, *, predicts="noise", schedule=None, paddi
         raise ValueError(f"classes must be a positive int or None, got {classes!r}")
     if isinstance(function, nn.Module):
         function.eval()
-    name = name or getattr(function, "__name__", type(function).__name__)
-    name = "denoiser" if name == "<lambda>" else name
     schedule = by_name(schedule) if isinstance(schedule, str) else check_schedule(schedule)
     return Adapted(function, shape, predicts, schedule, padding, classes, name).eval()
