@@ -151,6 +151,9 @@ def test_search_finds_a_word(chromium, site):
     with watched(chromium) as page:
         page.goto(f"{site}/search.html?q=equivariance", wait_until="load")
         page.wait_for_selector("#search-results li a")
+        page.wait_for_selector("#search-results p.context[data-clean]", state="attached")
+        text = page.locator("#search-results").inner_text()
+        assert "\\(" not in text and "\\begin{" not in text
         assert page.outside == []
 
 
