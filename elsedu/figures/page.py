@@ -118,18 +118,20 @@ def _narrow(figure) -> bool:
     if len(grids) != 1 or figure.subfigs or any(ax.get_subplotspec() is None for ax in figure.axes):
         return False
     grid = next(iter(grids.values()))
-    if grid.nrows != 1 and grid.ncols != 1:
-        return False
     width, height = figure.get_size_inches()
     axes = figure.axes
+    bare = all(ax.images and not ax.axison for ax in axes)
+    if grid.nrows != 1 and grid.ncols != 1:
+        if bare and grid.ncols <= 3:  # pictures with their names: smaller, the names as large as before
+            figure.set_size_inches(_NARROW, height * _NARROW / width + 0.15 * grid.nrows)
+        return bare and grid.ncols <= 3
     if len(axes) == 1:
         figure.set_size_inches(_NARROW, min(max(height, 2.4), 3.4 if width > 5 else height * _NARROW / width))
         return True
     if grid.nrows != 1 or grid.ncols != len(axes):
         return False
-    bare = all(ax.images and not ax.axison for ax in axes)
     square = all(ax.get_aspect() == 1.0 for ax in axes)
-    columns = min(len(axes), 3 if bare else 2 if square and width / len(axes) < 2.6 else 1)
+    columns = min(len(axes), (2 if len(axes) == 4 else 3) if bare else 2 if square and width / len(axes) < 2.6 else 1)
     rows = -(-len(axes) // columns)
     new = GridSpec(rows, columns, figure=figure)
     for k, ax in enumerate(axes):
