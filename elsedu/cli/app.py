@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import sys
 
-NEEDS_TYPER = 'error: the command line needs typer: pip install "elsedu[cli]"'
+NEEDS_TYPER = 'the command line needs typer: python -m pip install "elsedu[cli]" (only `doctor` works without)'
 
 
 def build():
     """The typer application with all commands."""
     import typer
 
-    from elsedu.cli import calibrate, compare, data, reproduce, sample, train
+    from elsedu.cli import calibrate, compare, data, doctor, reproduce, sample, train
 
     options = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None}
     app = typer.Typer(
@@ -30,6 +30,7 @@ def build():
     app.command("compare")(compare.compare)
     app.command("reproduce")(reproduce.reproduce)
     app.command("train")(train.train)
+    app.command("doctor")(doctor.doctor)
 
     sets = typer.Typer(help="Image sets: list, fetch, verify.", **options)
     sets.command("list")(data.list_sets)
@@ -44,11 +45,17 @@ def main(arguments=None):
 
     Exit status: 0 done; 1 the answer is no (`data verify` found a difference); 2 wrong use or input.
     """
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         import typer  # noqa: F401
     except ImportError:
-        print(NEEDS_TYPER, file=sys.stderr)
-        sys.exit(2)
+        if given == ["doctor"]:  # what one runs when something is wrong
+            from elsedu.cli.doctor import doctor
+
+            sys.exit(doctor())
+        asked = not given or given[0] in ("--help", "-h")
+        print(NEEDS_TYPER if asked else f"error: {NEEDS_TYPER}", file=sys.stdout if asked else sys.stderr)
+        sys.exit(0 if asked else 2)
     try:
         build()(args=arguments, prog_name="elsedu")
     except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:

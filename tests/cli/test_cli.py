@@ -244,4 +244,4 @@ def test_without_typer_one_line_says_what_to_install(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "typer", None)
     status, _, error = run("data list")
     assert status == 2
-    assert error == 'error: the command line needs typer: pip install "elsedu[cli]"\n'
+    assert error.startswith('error: the command line needs typer: python -m pip install "elsedu[cli]"')
