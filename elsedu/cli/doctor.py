@@ -113,7 +113,7 @@ def _machine(advice):
     else:
         yield "GPU: none that this PyTorch (CPU build) knows"
         if shutil.which("nvidia-smi"):
-            advice.append("There is a GPU's driver (`nvidia-smi`), but this PyTorch is the CPU build and cannot use it.")
+            advice.append("There is a GPU's driver (`nvidia-smi`), but this PyTorch is a CPU build and cannot use it")
     try:
         yield "compilers: " + ", ".join(_short(" ".join(c.command)) for c in build.compilers())
     except build.BuildError as error:
