@@ -18,6 +18,8 @@ import { emptyState, merge, toPosterior } from "./state.js";
 const SLICE = 30;
 /** Workgroups that keep a processor busy. */
 const BUSY = 2048;
+/** Members of a workgroup, as in kernel.wgsl. */
+const MEMBERS = 64;
 const QUESTION_BYTES = 48;
 
 /** @implements {Engine} */
@@ -133,8 +135,9 @@ export class WebGPUEngine {
       signal?.throwIfAborted();
       const images = Math.min(this.portion, question.end - first), since = performance.now();
       for (const part of await this.#dispatch(question, first, images)) merge(state, part, question.rate);
-      const factor = SLICE / Math.max(1, performance.now() - since);
-      this.portion = Math.max(1, Math.min(this.dictionary.count, Math.round(this.portion * Math.min(2, factor))));
+      // a slow answer may be the fault of other programs: half as many, not fewer
+      const factor = Math.min(4, Math.max(0.5, SLICE / Math.max(1, performance.now() - since)));
+      this.portion = Math.max(1, Math.min(this.dictionary.count, Math.round(this.portion * factor)));
       first += images;
     }
     return state;
@@ -142,7 +145,10 @@ export class WebGPUEngine {
 
   /** @param {Checked} question @param {number} first @param {number} images @returns {Promise<State[]>} one for each split */
   async #dispatch({ alpha, rate, reach, window, circular, equivariant }, first, images) {
-    const { device, buffers, splits, dictionary } = this, { channels, height, width, pixels } = dictionary;
+    const { device, buffers, dictionary } = this, { channels, height, width, pixels } = dictionary;
+    // no more workgroups than have a patch for each of their members
+    const splits = Math.min(this.splits, Math.ceil((images * (equivariant ? pixels : 1)) / MEMBERS));
+    const sumsSize = 4 * splits * pixels * (4 + 2 * channels), sourcesSize = 4 * splits * pixels;
     const bytes = new ArrayBuffer(QUESTION_BYTES);
     new Float32Array(bytes).set([alpha, rate, reach]);
     new Uint32Array(bytes).set([first, images, splits, height, width, (window - 1) / 2, +circular, +equivariant], 3);
@@ -152,13 +158,13 @@ export class WebGPUEngine {
     pass.setBindGroup(0, this.bindings);
     pass.dispatchWorkgroups(pixels, splits);
     pass.end();
-    encoder.copyBufferToBuffer(buffers.sums, 0, buffers.answer, 0, buffers.sums.size);
-    encoder.copyBufferToBuffer(buffers.sources, 0, buffers.answer, buffers.sums.size, buffers.sources.size);
+    encoder.copyBufferToBuffer(buffers.sums, 0, buffers.answer, 0, sumsSize);
+    encoder.copyBufferToBuffer(buffers.sources, 0, buffers.answer, sumsSize, sourcesSize);
     device.queue.submit([encoder.finish()]);
-    await buffers.answer.mapAsync(GPUMapMode.READ);
-    const answer = buffers.answer.getMappedRange().slice(0);
+    await buffers.answer.mapAsync(GPUMapMode.READ, 0, sumsSize + sourcesSize);
+    const answer = buffers.answer.getMappedRange(0, sumsSize + sourcesSize).slice(0);
     buffers.answer.unmap();
-    const sums = new Float32Array(answer, 0, buffers.sums.size / 4), sources = new Uint32Array(answer, buffers.sums.size);
+    const sums = new Float32Array(answer, 0, sumsSize / 4), sources = new Uint32Array(answer, sumsSize);
     return Array.from({ length: splits }, (_, split) => {
       const state = emptyState(channels, pixels, false);
       for (let p = 0; p < pixels; p++) {
