@@ -159,11 +159,12 @@ def main(arguments=None):
     name, folder = options.name, options.folder
     records.check_writable(folder)
     start = time.perf_counter()
-    path, before = folder / f"residual-{name}.json", {}
+    path, before, spent = folder / f"residual-{name}.json", {}, {}
     for kind in options.kinds:
         check_choice(kind, tuple(KINDS), "regressor")
     if options.kinds and path.exists():
-        before = records.read_json(path)["measured"]
+        old = records.read_json(path)
+        before, spent = old["measured"], {k: old["provenance"][k] for k in ("minutes", "processor minutes")}
     measured, images = study(name, tuple(options.kinds) or tuple(KINDS))
     for block, known in before.items():     # of the same seeds and settings, which are this module's
         if isinstance(known, dict):
@@ -175,6 +176,8 @@ def main(arguments=None):
                   "data": {"name": data.name, "hash": data.hash, "images": len(data)},
                   "seeds": {"stream": "test", "index": list(range(100))}, "settings": SETTINGS,
                   **made("residual", [name], start)}
+    for key, minutes in spent.items():      # what is there already took its time as well
+        provenance[key] = round(provenance[key] + minutes, 1)
     records.write_json(path, {"measured": records.rounded(measured), "provenance": provenance})
     pictures = {kind: to_bytes(found[:12]) for kind, found in images.items()}
     if before:

@@ -138,6 +138,17 @@ def test_open_questions_steps_have_no_direction():
     assert all(above(measured(f"rules-{name}")["margin"]["150"]["10 steps"]) for name in SIX[:2])
 
 
+def test_open_questions_what_els_misses():
+    """Every regressor is behind ELS; depth and place help; the second network removes more than half."""
+    found = measured("residual-digits-resnet-zero")
+    stand_ins = [kind for kind in found["margin"] if kind != "second network"]
+    assert len(stand_ins) == 5 and all(below(found["margin"][kind]) for kind in stand_ins)
+    assert all(found["loss"][kind] > found["loss"]["network"] for kind in stand_ins)
+    r = {kind: found["r"][kind]["median"] for kind in found["r"]}
+    assert min(r["deep, P = 9"], r["by place, P = 9"]) > r["shared, P = 9"] + 0.1
+    assert above(found["margin"]["second network"]) and found["removed"]["second network"]["median"] > 0.5
+
+
 def test_scales_no_simple_order():
     """Windows without a network: behind with a border and ahead on the torus of 8x8 digits, far behind on 16x16."""
     margin = {name: measured(f"rules-{name}")["margin"]["150"] for name in SIX[:2]}
