@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import torch
@@ -15,6 +16,7 @@ from .payload import image_payload
 from .random import normal_noise
 
 NOTE = "Computed with Python when this page was built. With scripts allowed, you can play with it."
+INSIDE = 300_000  # bytes of pixels up to which a set to choose from stands inside a notebook's output
 SHORT = {"is": "IS", "es": "ES", "ls": "LS", "els": "ELS", "network": "network"}
 LONG = {"is": "ideal", "es": "equivariant", "ls": "local", "els": "equivariant local", "network": "trained"}
 KINDS = {
@@ -83,9 +85,26 @@ class Exhibit:
             windows = [min(p, small - 1 + small % 2) for p in windows]
         return KINDS[key](self.images, elsedu.ScaleSchedule(list(windows)), border=border)
 
+    def offered(self) -> dict:
+        """The image sets that the reader may choose.
+
+        In the book that is all of them: they are fetched when chosen. In a notebook, where everything stands inside
+        the output, large ones and the networks of others than the first are left out.
+        """
+        if os.environ.get("ELSEDU_BOOK") == "1":
+            return self.sets
+        light = {}
+        for name, info in self.sets.items():
+            if name == self.data:
+                light[name] = info
+            elif info["count"] * info["channels"] * info["height"] * info["width"] <= INSIDE:
+                light[name] = info | {"network": None}
+        return light
+
     def _repr_html_(self) -> str:
-        spec = {"kind": self.kind, "id": self.id, "prompt": self.prompt, "data": self.data, "sets": self.sets}
-        catalogued = [name for name in self.sets if name not in self.own]
+        sets = self.offered()
+        spec = {"kind": self.kind, "id": self.id, "prompt": self.prompt, "data": self.data, "sets": sets}
+        catalogued = [name for name in sets if name not in self.own]
         still = page.still_picture(self.still(), NOTE)
         return page.figure(spec | {"more": self.more()}, still, catalogued, self.networks(), self.own)
 

@@ -75,7 +75,7 @@ class Machine(Exhibit):
     def networks(self) -> list[str]:
         names = [lane["network"] for lane in self.lanes if lane.get("network")]
         if any(lane["key"] == "network" for lane in self.lanes) or "machines" in self.parts:
-            names += [info["network"] for info in self.sets.values() if info["network"]]
+            names += [info["network"] for info in self.offered().values() if info["network"]]
         return list(dict.fromkeys(names))
 
     def more(self) -> dict:

@@ -95,6 +95,36 @@ def test_in_the_book_scripts_are_shared_and_come_when_asked(live_chromium, tmp_p
         play(page)
         assert sorted(asked[2:]) == ["engine.js", "mnist16-100.js"]
         assert page.complaints == [] and page.outside == [] and page.missing == []
+    page = live_chromium.new_page()  # and the same from the disk
+    page.goto((tmp_path / "book/page.html").as_uri())
+    page.wait_for_selector("#machine[data-ready='1']")
+    play(page)
+    page.close()
+
+
+@pytest.mark.parametrize("book", ["0", "1"])
+def test_an_image_set_of_ones_own_stands_in_the_page(live_chromium, tmp_path, monkeypatch, book):
+    monkeypatch.setenv("ELSEDU_BOOK", book)
+    live_page.write_scripts(tmp_path / "_static/live", sets=[])
+    own = elsedu.load("digits").take(range(7))
+    one = live.Machine(own, ["is", "els"], id="machine", windows=3, steps=4)
+    with opened(live_chromium, tmp_path, one) as page:
+        page.wait_for_selector("#machine[data-ready='1']")
+        play(page)
+        for drawn, expected in zip(samples(page), one.samples(), strict=True):
+            np.testing.assert_allclose(drawn, expected.flatten().numpy(), atol=1e-3)
+
+
+def test_a_notebooks_output_carries_what_it_needs_and_no_more(monkeypatch):
+    one = live.Machine("digits", ["els", "network"], parts=["data", "machines"], sets=["mnist16-100", "photos32"])
+    assert list(one.offered()) == ["digits", "mnist16-100"] and one.networks() == ["digits-resnet-zero"]
+    text = one._repr_html_()
+    assert all(
+        f'register("{name}"' in text for name in ("data/digits", "data/mnist16-100", "networks/digits-resnet-zero")
+    )
+    assert len(text) < 1_500_000
+    monkeypatch.setenv("ELSEDU_BOOK", "1")
+    assert len(one.offered()) == 3 and "register(" not in one._repr_html_()
 
 
 @pytest.mark.parametrize("name", EXHIBITS)
