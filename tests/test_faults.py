@@ -197,3 +197,50 @@ def test_half_a_result(finished, copy):
             attempt()
     run(copy, stage="compare")
     assert measured(copy) == measured(finished)
+
+
+# -- two at once, and a clock that jumps ----------------------------------------------------------------
+
+HELD = """
+import sys
+from elsedu._common.lock import one_writer
+with one_writer(*sys.argv[1:]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("stage", ["train", "sample", "compare"])
+def test_a_second_process_is_told_to_wait(copy, stage):
+    before = contents(copy)
+    place = (copy / "tiny" / "weights", "tiny") if stage == "train" else (copy / "tiny",)
+    child = subprocess.Popen([sys.executable, "-c", HELD, *map(str, place)], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        assert child.stdout.readline()
+        if stage == "train":
+            from elsedu.training.run import run as train
+
+            with pytest.raises(BlockingIOError, match=rf"another process \({child.pid}\) is writing to .*tiny"):
+                train(tiny().recipe, copy / "tiny" / "weights", progress=False)
+        else:
+            with pytest.raises(BlockingIOError, match=rf"another process \({child.pid}\) is writing to .*tiny"):
+                run(copy, stage=stage)
+    finally:
+        child.kill()
+        child.communicate()
+    run(copy, stage=stage)  # the lock died with its process
+    assert {path: content for path, content in contents(copy).items() if not path.name.endswith(".lock")} == before
+
+
+def test_a_clock_that_jumps_changes_nothing(finished, tmp_path, monkeypatch):
+    import random
+    import time
+
+    generator = random.Random(0)
+    monkeypatch.setattr(time, "time", lambda: generator.uniform(0, 4e9))
+    run(tmp_path, stage="train")
+    for path in (tmp_path / "tiny").rglob("*"):
+        os.utime(path, (0, generator.randrange(4 * 10**9)))
+    run(tmp_path)
+    assert measured(tmp_path) == measured(finished)
