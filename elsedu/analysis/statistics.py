@@ -10,15 +10,61 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
+from typing import TypedDict
 
 import numpy as np
+import numpy.typing as npt
 
 RESAMPLES = 4000
 LEVEL = 0.95
 SEED = 20250613
 
 
-def median(values, level=LEVEL, resamples=RESAMPLES):
+class Median(TypedDict):
+    """A median with its interval, how many seeds it is of and how many were not defined."""
+
+    median: float
+    low: float
+    high: float
+    seeds: int
+    undefined: int
+
+
+class Share(TypedDict):
+    """A share of seeds with its interval."""
+
+    share: float
+    low: float
+    high: float
+    seeds: int
+
+
+class DefinedShare(Share):
+    """A share of the seeds where something is defined, and how many of them there are where it is not."""
+
+    undefined: int
+
+
+class Paired(Median):
+    """The median of differences, and the share of seeds where they are positive."""
+
+    above: DefinedShare
+
+
+class TwoLevel(TypedDict):
+    """A mean over trainings of medians over noises."""
+
+    mean: float
+    low: float
+    high: float
+    trainings: int
+    seeds: int
+    medians: list[float]
+    spread: float
+
+
+def median(values: npt.ArrayLike, level: float = LEVEL, resamples: int = RESAMPLES) -> Median:
     """Median of numbers, one a seed, with its bootstrap interval.
 
     values: (S,). Returns {"median", "low", "high", "seeds", "undefined"}; NaN and infinite values are left
@@ -28,15 +74,26 @@ def median(values, level=LEVEL, resamples=RESAMPLES):
     if values.ndim != 1 or not len(values):
         raise ValueError(f"values must be one number a seed, got shape {values.shape}")
     used = values[np.isfinite(values)]
-    record = {"median": math.nan, "low": math.nan, "high": math.nan, "seeds": len(used),
-              "undefined": int(len(values) - len(used))}
+    record: Median = {
+        "median": math.nan,
+        "low": math.nan,
+        "high": math.nan,
+        "seeds": len(used),
+        "undefined": int(len(values) - len(used)),
+    }
     if len(used):
         low, high = bootstrap(used, np.median, level, resamples)
         record |= {"median": float(np.median(used)), "low": low, "high": high}
     return record
 
 
-def bootstrap(values, statistic, level=LEVEL, resamples=RESAMPLES, seed=SEED):
+def bootstrap(
+    values: npt.ArrayLike,
+    statistic: Callable[..., npt.NDArray[np.float64]],
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> tuple[float, float]:
     """Percentile bootstrap interval of statistic(values, axis=-1): (low, high).
 
     The seeds are drawn again with replacement `resamples` times; the interval holds the middle `level` of
@@ -51,11 +108,11 @@ def bootstrap(values, statistic, level=LEVEL, resamples=RESAMPLES, seed=SEED):
 
 
 @functools.lru_cache(maxsize=4)
-def _drawn(count, resamples, seed):
+def _drawn(count: int, resamples: int, seed: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng(seed).integers(count, size=(resamples, count))
 
 
-def share(wins, level=LEVEL):
+def share(wins: npt.ArrayLike, level: float = LEVEL) -> Share:
     """Share of seeds that are true, with Wilson's interval: {"share", "low", "high", "seeds"}.
 
     wins: (S,) bool.
@@ -74,7 +131,7 @@ def share(wins, level=LEVEL):
     return {"share": p, "low": max(0.0, centre - half), "high": min(1.0, centre + half), "seeds": count}
 
 
-def two_level(values, level=LEVEL, resamples=RESAMPLES, seed=SEED):
+def two_level(values: npt.ArrayLike, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = SEED) -> TwoLevel:
     """What several trainings and many noises say together: the mean over trainings of the median over noises.
 
     Args:
@@ -102,22 +159,28 @@ def two_level(values, level=LEVEL, resamples=RESAMPLES, seed=SEED):
     again = np.array([np.median(values[r][:, c], axis=1).mean() for r, c in zip(rows, columns)])
     low, high = np.quantile(again, [(1 - level) / 2, (1 + level) / 2])
     medians = np.median(values, axis=1)
-    return {"mean": float(medians.mean()), "low": float(low), "high": float(high), "trainings": trainings,
-            "seeds": seeds, "medians": medians.tolist(),
-            "spread": float(medians.std(ddof=1)) if trainings > 1 else math.nan}
+    return {
+        "mean": float(medians.mean()),
+        "low": float(low),
+        "high": float(high),
+        "trainings": trainings,
+        "seeds": seeds,
+        "medians": medians.tolist(),
+        "spread": float(medians.std(ddof=1)) if trainings > 1 else math.nan,
+    }
 
 
-def paired(a, b):
+def paired(a: npt.ArrayLike, b: npt.ArrayLike) -> Paired:
     """By how much a is above b, seed by seed: `median` of a - b, and under "above" the share of seeds.
 
     The two met the same noise, so their difference is much less noisy than the difference of two medians.
     """
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    return median(a - b) | {"above": above(a, b)}
+    return {**median(a - b), "above": above(a, b)}
 
 
-def above(a, b):
+def above(a: npt.ArrayLike, b: npt.ArrayLike) -> DefinedShare:
     """`share` of seeds with a > b; seeds where one of the two is not defined are left out and counted."""
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     defined = np.isfinite(a) & np.isfinite(b)
-    return share(a[defined] > b[defined]) | {"undefined": int((~defined).sum())}
+    return {**share(a[defined] > b[defined]), "undefined": int((~defined).sum())}

@@ -8,18 +8,24 @@ posterior variance is large?
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import cast
+
 import numpy as np
 import torch
 from scipy.stats import rankdata
 
 from elsedu.analysis.metrics import pearson_r
+from elsedu.data import ImageSet
+from elsedu.diffusion.denoiser import Denoiser
 from elsedu.diffusion.sampling import ddim
+from elsedu.machines.patches import ScoreMachine
 
 # Edges of the variance bins of the reliability curve; posterior variances lie between 0 and 1.
 EDGES = np.concatenate([[0.0], np.geomspace(1e-7, 1.0, 29), [np.inf]])
 
 
-def rank_correlation(a, b):
+def rank_correlation(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Spearman's rank correlation over the pixels of each image: (B, C, H, W) twice -> (B,) float64.
 
     NaN where one of the two is constant.
@@ -30,7 +36,7 @@ def rank_correlation(a, b):
         return torch.from_numpy((x * y).sum(1) / np.sqrt((x**2).sum(1) * (y**2).sum(1)))
 
 
-def reliability(variance, error):
+def reliability(variance: torch.Tensor, error: torch.Tensor) -> torch.Tensor:
     """Sums over pixels by predicted variance: (len(EDGES) - 1, 3) float64 of count, variance, squared error."""
     v, e = variance.double().flatten().numpy(), error.double().flatten().numpy()
     bins = np.clip(np.digitize(v, EDGES) - 1, 0, len(EDGES) - 2)
@@ -38,7 +44,14 @@ def reliability(variance, error):
 
 
 @torch.no_grad()
-def teacher_forced(network, machines, noise, steps=20, label=None, mapped="els"):
+def teacher_forced(
+    network: Denoiser,
+    machines: Mapping[str, Denoiser],
+    noise: torch.Tensor,
+    steps: int = 20,
+    label: int | torch.Tensor | None = None,
+    mapped: str = "els",
+) -> dict[str, torch.Tensor]:
     """Walk the network's reverse process and ask the machines at each step.
 
     Returns a dict of tensors, times t = 1, ..., 1/steps in this order:
@@ -47,9 +60,9 @@ def teacher_forced(network, machines, noise, steps=20, label=None, mapped="els")
     "variance", "error" (B, n): means over pixels; "rank" (B, n): rank correlation of v and e over pixels;
     "bins" (1, n, K, 3): `reliability`, over the batch.
     """
-    record = {}
+    record: dict[str, list[torch.Tensor]] = {}
 
-    def keep(key, value):
+    def keep(key: str, value: torch.Tensor) -> None:
         record.setdefault(key, []).append(value)
 
     for t, x, x0 in ddim(network, noise, steps, label):
@@ -57,7 +70,8 @@ def teacher_forced(network, machines, noise, steps=20, label=None, mapped="els")
             break
         for name, machine in machines.items():
             if name == mapped:
-                post = machine.posterior(x, t, label=label, fields=("mean", "variance"))
+                post = cast(ScoreMachine, machine).posterior(x, t, label=label, fields=("mean", "variance"))
+                assert post.mean is not None and post.variance is not None  # both were asked for
                 mean, error = post.mean, (post.mean - x0).square()
                 keep("variance", post.variance.double().mean((1, 2, 3)))
                 keep("error", error.double().mean((1, 2, 3)))
@@ -66,12 +80,20 @@ def teacher_forced(network, machines, noise, steps=20, label=None, mapped="els")
             else:
                 mean = machine.denoise(x, t, label)
             keep(f"r.{name}", pearson_r(mean, x0))
-    return {key: torch.stack(values)[None] if key == "bins" else torch.stack(values, 1)
-            for key, values in record.items()}
+    return {
+        key: torch.stack(values)[None] if key == "bins" else torch.stack(values, 1) for key, values in record.items()
+    }
 
 
 @torch.no_grad()
-def held_out(build, data, steps=20, images=40, label_known=False, device="cpu"):
+def held_out(
+    build: Callable[[ImageSet], ScoreMachine],
+    data: ImageSet,
+    steps: int = 20,
+    images: int = 40,
+    label_known: bool = False,
+    device: torch.device | str = "cpu",
+) -> dict[str, torch.Tensor]:
     """The same error map against the truth: noisy images that the machine has never seen.
 
     build(ImageSet) -> machine, built on all images but the held-out ones, which are drawn by a fixed
@@ -87,15 +109,16 @@ def held_out(build, data, steps=20, images=40, label_known=False, device="cpu"):
     truth, machine = data.take(order[:count]), build(data.take(order[count:]))
     eps = seeds.noise("denoising", range(1, count + 1), data.shape, data.images.dtype).to(device)
     clean = truth.images.to(device)
-    record = {"variance": [], "error": [], "rank": [], "bins": []}
+    record: dict[str, list[torch.Tensor]] = {"variance": [], "error": [], "rank": [], "bins": []}
     for k in range(steps, 0, -1):
         x = machine.schedule.add_noise(clean, k / steps, eps)
-        post = machine.posterior(x, k / steps, label=truth.labels if label_known else None,
-                                 fields=("mean", "variance"))
+        post = machine.posterior(x, k / steps, label=truth.labels if label_known else None, fields=("mean", "variance"))
+        assert post.mean is not None and post.variance is not None  # both were asked for
         error = (clean - post.mean).square()
         record["variance"].append(post.variance.double().mean((1, 2, 3)))
         record["error"].append(error.double().mean((1, 2, 3)))
         record["rank"].append(rank_correlation(post.variance.cpu(), error.cpu()))
         record["bins"].append(reliability(post.variance.cpu(), error.cpu()))
-    return {key: torch.stack(values)[None] if key == "bins" else torch.stack(values, 1)
-            for key, values in record.items()}
+    return {
+        key: torch.stack(values)[None] if key == "bins" else torch.stack(values, 1) for key, values in record.items()
+    }

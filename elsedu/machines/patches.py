@@ -12,13 +12,16 @@ the best linear denoiser.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
+from typing import overload
+
 import torch
 
 from elsedu._common.checks import check_choice, check_window
 from elsedu._common.processes import rank_and_world
 from elsedu.data import ImageSet
 from elsedu.diffusion.denoiser import Denoiser
-from elsedu.diffusion.schedule import check_schedule
+from elsedu.diffusion.schedule import Schedule, check_schedule
 from elsedu.machines.windows import ScaleSchedule
 from elsedu.posterior import (
     BACKENDS,
@@ -26,6 +29,7 @@ from elsedu.posterior import (
     Constraints,
     Dictionary,
     Posterior,
+    State,
     partial_posterior,
     sharded,
     to_posterior,
@@ -49,16 +53,16 @@ class ScoreMachine(Denoiser):
     _whole = True
     _equivariant = False
 
-    def __init__(self, data, *, schedule=None, backend="auto"):
+    def __init__(self, data: ImageSet | torch.Tensor, *, schedule: Schedule | None = None, backend: str = "auto") -> None:
         self.data = data if isinstance(data, ImageSet) else ImageSet(data)
         self.schedule = check_schedule(schedule)
         self.backend = check_choice(backend, BACKENDS, "backend")
         self.image_shape = tuple(self.data.images.shape[1:])
         labels = self.data.labels
         self.classes = None if labels is None else sorted(set(labels.tolist()))
-        self.window = None
+        self.window: int | ScaleSchedule | None = None
         self.kind = Constraints(self._whole, self._equivariant)
-        self._dictionaries = {}
+        self._dictionaries: dict[tuple[object, ...], tuple[Dictionary, torch.Tensor | None]] = {}
 
     def __repr__(self):
         parts = [f"{self.data.name}, {len(self.data)} images {'x'.join(map(str, self.image_shape))}"]
@@ -66,7 +70,35 @@ class ScoreMachine(Denoiser):
             parts.append(f"window={self.window!r}, border={self.kind.border!r}")
         return f"{type(self).__name__}({', '.join(parts)}, backend={self.backend!r})"
 
-    def posterior(self, x, t, label=None, windows=None, fields=FIELDS):
+    @overload
+    def posterior(
+        self,
+        x: torch.Tensor,
+        t: float | torch.Tensor,
+        label: int | torch.Tensor | None = None,
+        windows: None = None,
+        fields: Collection[str] = FIELDS,
+    ) -> Posterior: ...
+
+    @overload
+    def posterior(
+        self,
+        x: torch.Tensor,
+        t: float | torch.Tensor,
+        label: int | torch.Tensor | None = None,
+        *,
+        windows: Iterable[int],
+        fields: Collection[str] = FIELDS,
+    ) -> dict[int, Posterior]: ...
+
+    def posterior(
+        self,
+        x: torch.Tensor,
+        t: float | torch.Tensor,
+        label: int | torch.Tensor | None = None,
+        windows: Iterable[int] | None = None,
+        fields: Collection[str] = FIELDS,
+    ) -> Posterior | dict[int, Posterior]:
         """The posterior of every clean pixel given its noisy window: a `Posterior`.
 
         x: (B, C, H, W); t in (0, 1], float or (B,); label: int or (B,), restricts the dictionary.
@@ -141,7 +173,16 @@ class ScoreMachine(Denoiser):
         states = self._sums(work, alpha, sigma, label, windows, fields, backend)
         return {w: state.to(x.device, dtype) for w, state in states.items()}
 
-    def _sums(self, x, alpha, sigma, label, windows, fields, backend):
+    def _sums(
+        self,
+        x: torch.Tensor,
+        alpha: torch.Tensor,
+        sigma: torch.Tensor,
+        label: int | None,
+        windows: Sequence[int | None],
+        fields: Collection[str],
+        backend: str,
+    ) -> dict[int | None, State]:
         """{window: State} over all images, those of other processes included; sources count in the whole set."""
         windows = list(dict.fromkeys(windows))
         if rank_and_world()[1] > 1:
