@@ -95,7 +95,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise OSError(f"cannot write {path}: {error.strerror or error}; an earlier file there is as it was") from error
 
 
-def write_text(path, content):
+def write_text(path: str | Path, content: str) -> None:
     """`write_bytes` for text, in UTF-8."""
     write_bytes(path, content.encode())
 

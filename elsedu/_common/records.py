@@ -21,7 +21,7 @@ from elsedu._common.files import write_text
 from elsedu._common.reading import parse_json, read_text
 
 
-def weights_hash(denoiser):
+def weights_hash(denoiser: object) -> str | None:
     """16 hexadecimal digits of a SHA-256 over a network's parameters; None for a machine, which has none."""
     if not isinstance(denoiser, torch.nn.Module):
         return None
@@ -33,23 +33,23 @@ def weights_hash(denoiser):
     return digest.hexdigest()[:16]
 
 
-def device_of(denoiser):
+def device_of(denoiser: object) -> torch.device:
     """Where a network's parameters are; the CPU for a machine (which works wherever its query is)."""
     found = next(denoiser.parameters(), None) if isinstance(denoiser, torch.nn.Module) else None
     return torch.device("cpu") if found is None else found.device
 
 
-def name_of(denoiser):
+def name_of(denoiser: object) -> str:
     """What to call a denoiser in a record: its name, or its repr."""
     return getattr(denoiser, "name", None) or repr(denoiser)
 
 
-def settings_hash(settings):
+def settings_hash(settings: object) -> str:
     """16 hexadecimal digits that change with any entry of `settings` (anything JSON can hold)."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def versions():
+def versions() -> dict[str, str]:
     """{"elsedu", "torch", "numpy", "python"} as installed."""
     from elsedu import __version__
 
@@ -57,7 +57,7 @@ def versions():
             "python": platform.python_version()}
 
 
-def processor():
+def processor() -> str:
     """The CPU's model name, as far as the system tells."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -66,18 +66,18 @@ def processor():
         return platform.processor() or platform.machine()
 
 
-def device_name(device="cpu"):
+def device_name(device: torch.device | str = "cpu") -> str:
     """The processor's or the GPU's model name, with the number of threads on a CPU."""
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{processor()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
 
 
-def commit():
+def commit() -> str | None:
     """The commit this package is checked out at, "+" added if its code was changed since; None elsewhere."""
     folder = Path(__file__).parents[1]
 
-    def git(*arguments):
+    def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
 
     try:
@@ -88,7 +88,7 @@ def commit():
         return None
 
 
-def rounded(values, digits=5):
+def rounded(values: object, digits: int = 5) -> object:
     """Nested lists of floats, rounded to `digits` significant digits, NaN and infinities as None (JSON has none)."""
     if isinstance(values, torch.Tensor | np.ndarray):
         values = values.tolist()

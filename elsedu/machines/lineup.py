@@ -94,7 +94,7 @@ LINEUP = {
 MACHINES = tuple(LINEUP)
 
 
-def border_of(network):
+def border_of(network: object) -> str:
     """The border of the machines that a network is compared with: its padding ("zero" if it has none)."""
     return "circular" if getattr(network, "padding", "zero") == "circular" else "zero"
 

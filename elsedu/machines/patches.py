@@ -49,11 +49,14 @@ class ScoreMachine(Denoiser):
     schedule: noise schedule (default: cosine). backend: see `elsedu.posterior`.
     """
 
+    image_shape: tuple[int, ...]
     short_name = "machine"
     _whole = True
     _equivariant = False
 
-    def __init__(self, data: ImageSet | torch.Tensor, *, schedule: Schedule | None = None, backend: str = "auto") -> None:
+    def __init__(
+        self, data: ImageSet | torch.Tensor, *, schedule: Schedule | None = None, backend: str = "auto"
+    ) -> None:
         self.data = data if isinstance(data, ImageSet) else ImageSet(data)
         self.schedule = check_schedule(schedule)
         self.backend = check_choice(backend, BACKENDS, "backend")

@@ -7,6 +7,7 @@ A `ScaleSchedule` holds one window a time step; machines accept it wherever they
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,11 +32,11 @@ class ScaleSchedule:
     [3]
     """
 
-    windows: tuple
+    windows: Sequence[int]  # a tuple once it is made
     schedule: Schedule = field(default_factory=cosine)
-    info: dict = field(default_factory=dict, compare=False)
+    info: dict[str, object] = field(default_factory=dict, compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if isinstance(self.windows, (str, bytes)) or not hasattr(self.windows, "__iter__"):
             raise TypeError(f"windows must be a sequence of odd sides, got {self.windows!r}")
         windows = tuple(check_window(w) for w in self.windows)
@@ -45,13 +46,13 @@ class ScaleSchedule:
             raise TypeError(f"schedule must be an elsedu.schedule.Schedule, got {type(self.schedule).__name__}")
         object.__setattr__(self, "windows", windows)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.windows)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"ScaleSchedule({list(self.windows)})"
 
-    def at(self, t, schedule=None):
+    def at(self, t: float | torch.Tensor, schedule: Schedule | None = None) -> list[int]:
         """List of windows at times t (float or (B,)) of `schedule` (default: the own one)."""
         t = torch.as_tensor(t, dtype=torch.float64).cpu().flatten()
         if schedule is not None and schedule != self.schedule:
@@ -60,13 +61,13 @@ class ScaleSchedule:
         entry = torch.clamp(torch.floor(n * t + 0.5).long(), 1, n) - 1
         return [self.windows[k] for k in entry.tolist()]
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write JSON (atomically); `load` reads it back."""
         record = {"windows": list(self.windows), "schedule": self.schedule.name, "info": self.info}
         write_text(path, json.dumps(record, indent=1) + "\n")
 
     @staticmethod
-    def load(path):
+    def load(path: str | Path) -> ScaleSchedule:
         """Read a file written by `save`. ValueError if it is not one."""
         path = Path(path)
         try:
@@ -80,7 +81,7 @@ class ScaleSchedule:
             raise ValueError(f"{path} is not a scale schedule written by elsedu: {said}") from error
 
 
-def candidate_windows(shape, border="zero", largest=None):
+def candidate_windows(shape: Sequence[int], border: str = "zero", largest: int | None = None) -> list[int]:
     """The odd sides from 3 up that differ for images (C, H, W).
 
     With a zero border a window of 2 max(H, W) - 1 covers the image from every pixel, on a torus a window

@@ -7,15 +7,25 @@ falls. That shrinking window is what P(t) stands for.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from elsedu._common.records import device_of
 from elsedu.diffusion import seeds
+from elsedu.diffusion.denoiser import Denoiser
 from elsedu.diffusion.sampling import ddim
 
 
-def heat_map(denoiser, x, t, label=None, pixel=None):
+def heat_map(
+    denoiser: Denoiser,
+    x: torch.Tensor,
+    t: float | torch.Tensor,
+    label: int | torch.Tensor | None = None,
+    pixel: tuple[int, int] | None = None,
+) -> torch.Tensor:
     """Mean absolute Jacobian of the denoised centre pixel: (H, W) float64, non-negative.
 
     x: (B, C, H, W) noisy images at time t; the absolute derivatives d x0(pixel) / d x are summed over the
@@ -37,7 +47,14 @@ def heat_map(denoiser, x, t, label=None, pixel=None):
     return total.cpu()
 
 
-def over_time(denoiser, samples=8, steps=20, label=None, shape=None, path=None):
+def over_time(
+    denoiser: Denoiser,
+    samples: int | Iterable[int] = 8,
+    steps: int = 20,
+    label: int | torch.Tensor | None = None,
+    shape: Sequence[int] | None = None,
+    path: Denoiser | None = None,
+) -> tuple[list[float], torch.Tensor]:
     """Heat maps along a reverse process: (times (n,) rising, maps (n, H, W) float64).
 
     samples: how many reverse processes, or which (stream "jacobian" of `elsedu.seeds`). path: the denoiser
@@ -46,6 +63,8 @@ def over_time(denoiser, samples=8, steps=20, label=None, shape=None, path=None):
     """
     path = denoiser if path is None else path
     shape = denoiser.image_shape if shape is None else shape
+    if shape is None:
+        raise ValueError("this denoiser serves images of any size: give shape=(C, H, W)")
     index = seeds.as_index(samples)
     if label is None and getattr(denoiser, "label_required", False):
         label = seeds.labels(index, denoiser.classes)
@@ -59,13 +78,15 @@ def over_time(denoiser, samples=8, steps=20, label=None, shape=None, path=None):
     return times[::-1], torch.stack(maps[::-1])
 
 
-def _offsets(shape, pixel):
+def _offsets(
+    shape: tuple[int, ...], pixel: tuple[int, int] | None
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     height, width = shape
     row, column = (height // 2, width // 2) if pixel is None else pixel
     return np.abs(np.arange(height) - row)[:, None], np.abs(np.arange(width) - column)[None, :]
 
 
-def effective_width(heat, pixel=None):
+def effective_width(heat: npt.ArrayLike, pixel: tuple[int, int] | None = None) -> float:
     """Side of the window that, seen evenly, would spread as widely as the heat map: a float of at least 1.
 
     heat: (H, W), non-negative. An even P x P window has variance (P^2 - 1)/12 along each axis, so
@@ -77,7 +98,7 @@ def effective_width(heat, pixel=None):
     return float(np.sqrt(12 * variance + 1))
 
 
-def covering_window(heat, share=0.9, pixel=None):
+def covering_window(heat: npt.ArrayLike, share: float = 0.9, pixel: tuple[int, int] | None = None) -> int:
     """Side of the smallest odd window around the pixel that holds `share` of the heat map's sum: an odd int."""
     heat = _checked(heat)
     if not 0 < share <= 1:
@@ -88,9 +109,10 @@ def covering_window(heat, share=0.9, pixel=None):
     return 2 * int(np.argmax(inside >= share * inside[-1] * (1 - 1e-12))) + 1
 
 
-def _checked(heat):
+def _checked(heat: npt.ArrayLike) -> npt.NDArray[np.float64]:
     heat = np.asarray(heat, dtype=float)
     if heat.ndim != 2 or (heat < 0).any() or not np.isfinite(heat).all() or not heat.sum() > 0:
-        raise ValueError("heat must be a map (H, W) of non-negative numbers that are not all 0, got shape "
-                         f"{heat.shape}")
+        raise ValueError(
+            f"heat must be a map (H, W) of non-negative numbers that are not all 0, got shape {heat.shape}"
+        )
     return heat

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from elsedu._common.checks import check_choice
 from elsedu._common.files import SHIPPED
+from elsedu.diffusion.denoiser import Denoiser
 from elsedu.diffusion.schedule import cosine
 from elsedu.machines.windows import ScaleSchedule
 
@@ -24,7 +25,7 @@ _PUBLISHED = {
 }
 
 
-def published(name):
+def published(name: str) -> ScaleSchedule:
     """The windows that the paper's authors released, for 32x32 images: a ScaleSchedule of 20 entries.
 
     >>> import elsedu
@@ -32,16 +33,19 @@ def published(name):
     15
     """
     check_choice(name, tuple(_PUBLISHED), "published scale schedule")
-    return ScaleSchedule([int(w) for w in _PUBLISHED[name].split()], cosine(),
-                         {"source": "Kamb and Ganguli 2025, released with the paper's code", "network": name})
+    return ScaleSchedule(
+        [int(w) for w in _PUBLISHED[name].split()],
+        cosine(),
+        {"source": "Kamb and Ganguli 2025, released with the paper's code", "network": name},
+    )
 
 
-def published_names():
+def published_names() -> tuple[str, ...]:
     """Names that `published` knows."""
     return tuple(_PUBLISHED)
 
 
-def calibrated(network_name, machine="els"):
+def calibrated(network_name: str, machine: str = "els") -> ScaleSchedule:
     """The windows calibrated on a network shipped with elsedu, for "els" or "ls".
 
     ValueError names the ones there are.
@@ -52,12 +56,14 @@ def calibrated(network_name, machine="els"):
     return ScaleSchedule.load(FOLDER / f"{network_name}.{machine}.json")
 
 
-def calibrated_names(machine="els"):
+def calibrated_names(machine: str = "els") -> tuple[str, ...]:
     """Networks with a shipped calibration."""
     return tuple(sorted(p.name[: -len(f".{machine}.json")] for p in FOLDER.glob(f"*.{machine}.json")))
 
 
-def scales_for(network, scales=None):
+def scales_for(
+    network: Denoiser, scales: ScaleSchedule | dict[str, ScaleSchedule] | None = None
+) -> dict[str, ScaleSchedule]:
     """{"els": ScaleSchedule, "ls": ScaleSchedule} of a comparison.
 
     scales: such a dict, a ScaleSchedule for both, or None for the schedules shipped with the network.
@@ -69,8 +75,11 @@ def scales_for(network, scales=None):
         name = getattr(network, "name", None)
         missing = [kind for kind in ("els", "ls") if name not in calibrated_names(kind)]
         if missing:
-            raise ValueError(f"no calibrated {missing[0]} windows are shipped for {name!r}: calibrate first "
-                             "(elsedu.calibrate) and give scales={'els': ..., 'ls': ...}")
+            raise ValueError(
+                f"no calibrated {missing[0]} windows are shipped for {name!r}: calibrate first "
+                "(elsedu.calibrate) and give scales={'els': ..., 'ls': ...}"
+            )
+        assert name is not None  # it is the name of a shipped network
         return {kind: calibrated(name, kind) for kind in ("els", "ls")}
     if not isinstance(scales, dict) or set(scales) != {"els", "ls"}:
         raise ValueError(f"scales must be a ScaleSchedule or a dict with the keys 'els' and 'ls', got {scales!r}")
