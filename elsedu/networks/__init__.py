@@ -14,5 +14,20 @@ from elsedu.networks.resnet import ResNet
 from elsedu.networks.storage import FOLDER, available, build, check_data, load, network, save
 from elsedu.networks.unet import UNet
 
-__all__ = ["FOLDER", "Network", "ResNet", "UNet", "as_denoiser", "available", "build", "check_data",
-           "equivariance_error", "from_diffusers", "is_equivariant", "load", "network", "receptive_field", "save"]
+__all__ = [
+    "FOLDER",
+    "Network",
+    "ResNet",
+    "UNet",
+    "as_denoiser",
+    "available",
+    "build",
+    "check_data",
+    "equivariance_error",
+    "from_diffusers",
+    "is_equivariant",
+    "load",
+    "network",
+    "receptive_field",
+    "save",
+]

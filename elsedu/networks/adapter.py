@@ -13,12 +13,14 @@ What networks predict has many names, and they are one number in different units
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import nn
 
 from elsedu._common.checks import broadcast_time, check_choice
 from elsedu.diffusion.denoiser import Denoiser
-from elsedu.diffusion.schedule import by_name, check_schedule
+from elsedu.diffusion.schedule import Schedule, by_name, check_schedule
 
 PREDICTIONS = ("noise", "image", "velocity", "score")
 
@@ -26,7 +28,16 @@ PREDICTIONS = ("noise", "image", "velocity", "score")
 class Adapted(nn.Module, Denoiser):
     """A function of (x, t) or (x, t, label) as a denoiser; made by `as_denoiser`."""
 
-    def __init__(self, function, image_shape, predicts, schedule, padding, classes, name):
+    def __init__(
+        self,
+        function: Callable[..., torch.Tensor],
+        image_shape: tuple[int, ...],
+        predicts: str,
+        schedule: Schedule,
+        padding: str,
+        classes: int | None,
+        name: str | None,
+    ) -> None:
         super().__init__()
         self.function = function
         self.image_shape, self.predicts, self.schedule = image_shape, predicts, schedule
@@ -41,10 +52,10 @@ class Adapted(nn.Module, Denoiser):
             answer = self._noise(x.to(parameter.device), torch.tensor(0.5, dtype=torch.float64), self._first())
         self.register_buffer("probe", answer.detach().float())
 
-    def _first(self):
+    def _first(self) -> torch.Tensor | None:
         return None if self.classes is None else torch.zeros(1, dtype=torch.int64)
 
-    def _noise(self, x, t, label):
+    def _noise(self, x: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None) -> torch.Tensor:
         times = t.to(x.device, x.dtype).expand(len(x))
         answer = self.function(x, times) if label is None else self.function(x, times, label.to(x.device))
         if not isinstance(answer, torch.Tensor) or answer.shape != x.shape:
@@ -60,12 +71,23 @@ class Adapted(nn.Module, Denoiser):
             return (sigma * x + alpha * answer) / (alpha**2 + sigma**2)
         return -sigma * answer if self.predicts == "score" else answer
 
-    def _predict(self, x, t, label):
+    def _predict(
+        self, x: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         noise = self._noise(x, t, label)
         return self.schedule.x0_from_noise(x, noise, t), noise
 
 
-def as_denoiser(function, image_shape, *, predicts="noise", schedule=None, padding="zero", classes=None, name=None):
+def as_denoiser(
+    function: Callable[..., torch.Tensor],
+    image_shape: Sequence[int],
+    *,
+    predicts: str = "noise",
+    schedule: Schedule | str | None = None,
+    padding: str = "zero",
+    classes: int | None = None,
+    name: str | None = None,
+) -> Adapted:
     """A function as a denoiser that can be sampled, calibrated and compared like every network here.
 
     Args:

@@ -7,6 +7,9 @@ network can be sampled, calibrated and compared by the same code as the theory.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import torch
 from torch import nn
 
@@ -14,7 +17,7 @@ from elsedu._common.checks import check_images, check_label, check_time
 from elsedu.diffusion import schedule as schedules
 from elsedu.diffusion.denoiser import Denoiser
 
-PADDING = {"zero": "zeros", "circular": "circular"}
+PADDING: dict[str, Literal["zeros", "circular"]] = {"zero": "zeros", "circular": "circular"}
 
 
 def convolution(inputs: int, outputs: int, padding: str, size: int = 3) -> nn.Conv2d:
@@ -25,20 +28,22 @@ def convolution(inputs: int, outputs: int, padding: str, size: int = 3) -> nn.Co
 class Network(nn.Module, Denoiser):
     """Base class of the networks: an nn.Module that predicts noise, and a Denoiser.
 
-    Attributes
-    ----------
-    config : dict from which `elsedu.networks.build` makes the same architecture again
-    schedule : the noise schedule it is trained for
-    classes : list of its class labels, or None if unconditional; if not None, a label must be given
-    image_shape : (C, H, W) it is trained on. Any H and W that are multiples of `stride` are accepted
-        (a convolutional network has no fixed size); the channels must agree.
-    provenance : dict, what is known of its training ({} for an untrained network)
+    Attributes:
+        config: Dict from which `elsedu.networks.build` makes the same architecture again.
+        schedule: The noise schedule it is trained for.
+        classes: List of its class labels, or None if unconditional; if not None, a label must be given.
+        image_shape: (C, H, W) it is trained on. Any H and W that are multiples of `stride` are accepted (a
+            convolutional network has no fixed size); the channels must agree.
+        provenance: Dict, what is known of its training ({} for an untrained network).
     """
 
+    image_shape: tuple[int, ...]
     kind = ""
     stride = 1
 
-    def __init__(self, image_shape, padding: str, classes: int | None, schedule: str, config: dict):
+    def __init__(
+        self, image_shape: Sequence[int], padding: str, classes: int | None, schedule: str, config: dict[str, Any]
+    ) -> None:
         nn.Module.__init__(self)
         if padding not in PADDING:
             raise ValueError(f"padding must be one of {sorted(PADDING)}, got {padding!r}")
@@ -54,7 +59,7 @@ class Network(nn.Module, Denoiser):
         self.classes = None if classes is None else list(range(classes))
         self.label_required = classes is not None
         self.schedule = schedules.by_name(schedule)
-        self.config = {
+        self.config: dict[str, Any] = {
             "kind": self.kind,
             "image_shape": list(shape),
             "padding": padding,
@@ -63,7 +68,7 @@ class Network(nn.Module, Denoiser):
             **config,
         }
         self.name = f"{self.kind} ({padding} padding)"
-        self.provenance: dict = {}
+        self.provenance: dict[str, Any] = {}
 
     @property
     def dtype(self) -> torch.dtype:
@@ -71,17 +76,22 @@ class Network(nn.Module, Denoiser):
 
     # -- a denoiser's parts (elsedu.denoiser): checks, noise, clean image -------------------------------
 
-    def check_shape(self, x, what="x"):
+    def check_shape(self, x: torch.Tensor, what: str = "x") -> None:
         check_images(x, what=what)
         channels, height, width = x.shape[1:]
         if channels != self.image_shape[0]:
-            raise ValueError(f"{self.name} takes images of {self.image_shape[0]} channels, "
-                             f"got {what} of shape {tuple(x.shape)}")
+            raise ValueError(
+                f"{self.name} takes images of {self.image_shape[0]} channels, got {what} of shape {tuple(x.shape)}"
+            )
         if height % self.stride or width % self.stride:
-            raise ValueError(f"{self.name} takes height and width in multiples of {self.stride}, "
-                             f"got {what} of shape {tuple(x.shape)}")
+            raise ValueError(
+                f"{self.name} takes height and width in multiples of {self.stride}, "
+                f"got {what} of shape {tuple(x.shape)}"
+            )
 
-    def _check(self, x, t, label):
+    def _check(
+        self, x: torch.Tensor, t: float | torch.Tensor, label: int | torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         self.check_shape(x)
         device = next(self.parameters()).device
         if x.device != device:
@@ -89,14 +99,18 @@ class Network(nn.Module, Denoiser):
         t = check_time(t, len(x))
         label = check_label(label, len(x), self.classes, device)
         if label is None and self.label_required:
+            assert self.classes is not None  # or no label would be required
             raise ValueError(f"{self.name} is class-conditional: give a label, 0 to {self.classes[-1]}")
         return t, label
 
-    def _noise(self, x, t, label):
+    def _noise(self, x: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None) -> torch.Tensor:
         t = t.to(device=x.device, dtype=self.dtype).expand(len(x))
-        return self(x.to(self.dtype), t, label).to(x.dtype)
+        eps: torch.Tensor = self(x.to(self.dtype), t, label)
+        return eps.to(x.dtype)
 
-    def _predict(self, x, t, label):
+    def _predict(
+        self, x: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         eps = self._noise(x, t, label)
         return self.schedule.x0_from_noise(x, eps, t), eps
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 from elsedu._common.files import write_atomically
 from elsedu.networks.base import Network
@@ -16,10 +17,10 @@ def sparkline(values: list[float]) -> str:
 
     Bars are on a logarithmic scale, for values above 0 that fall fast at first.
     """
-    values = [math.log(value) for value in values]
-    low, high = min(values), max(values)
+    logs = [math.log(value) for value in values]
+    low, high = min(logs), max(logs)
     span = (high - low) or 1.0
-    return "".join(BARS[min(len(BARS) - 1, int((value - low) / span * len(BARS)))] for value in values)
+    return "".join(BARS[min(len(BARS) - 1, int((value - low) / span * len(BARS)))] for value in logs)
 
 
 def card(network: Network) -> str:
@@ -48,8 +49,14 @@ def card(network: Network) -> str:
         f"{'s' if known['threads'] > 1 else ''}, torch {known['versions']['torch']})",
         f"- **Loss** (mean over the last 5 % of the steps): {known['loss']:.4f}",
         f"- **Commit**: {known['commit'] or 'unknown'}",
-        *([f"- **Stored** in {known['stored']['precision']}; it was measured in float32, with weights of hash "
-           f"`{known['stored']['weights_hash']}`, and draws the same images"] if "stored" in known else []),
+        *(
+            [
+                f"- **Stored** in {known['stored']['precision']}; it was measured in float32, with weights of hash "
+                f"`{known['stored']['weights_hash']}`, and draws the same images"
+            ]
+            if "stored" in known
+            else []
+        ),
         "",
         "Again from scratch:",
         "",
@@ -67,11 +74,11 @@ def card(network: Network) -> str:
     return "\n".join(lines)
 
 
-def _listed(values: dict) -> str:
+def _listed(values: dict[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
 
 
-def write_card(network: Network, path) -> Path:
+def write_card(network: Network, path: str | Path) -> Path:
     """Write the card to `path` (atomically)."""
     write_atomically(Path(path), card(network).encode())
     return Path(path)

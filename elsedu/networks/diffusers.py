@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from elsedu._common.reading import parse_json, read_text
@@ -30,13 +33,14 @@ class TabulatedVP(LinearVP):
     Its name is made of the numbers' hash, so that two are equal if their numbers are.
     """
 
-    table: tuple = field(default=(), compare=False, repr=False)
+    table: tuple[float, ...] = field(default=(), compare=False, repr=False)
 
-    def _log_alpha_bar(self):
+    # a table of its own in place of the one that all linear schedules share
+    def _log_alpha_bar(self) -> torch.Tensor:  # type: ignore[override]
         return torch.tensor([0.0, *np.log(self.table)], dtype=torch.float64)
 
 
-def tabulated(alpha_bar) -> Schedule:
+def tabulated(alpha_bar: npt.ArrayLike) -> Schedule:
     """The schedule with these 1,000 values of alpha_bar; `linear_vp()` itself if they are that one's."""
     values = np.asarray(alpha_bar, dtype=np.float64)
     if values.shape != (STEPS,) or not ((values > 0) & (values < 1)).all() or (np.diff(values) >= 0).any():
@@ -53,11 +57,15 @@ class DiffusersNetwork(Network):
 
     kind = "diffusers"
 
-    def __init__(self, model, schedule: Schedule, prediction: str, name: str):
+    model: Any  # a UNet2DModel of diffusers, which may not be installed
+
+    def __init__(self, model: Any, schedule: Schedule, prediction: str, name: str) -> None:
         known = model.config
         if known.in_channels != known.out_channels:
-            raise ValueError(f"{name} maps {known.in_channels} channels to {known.out_channels}: "
-                             "networks that also predict a variance are not served")
+            raise ValueError(
+                f"{name} maps {known.in_channels} channels to {known.out_channels}: "
+                "networks that also predict a variance are not served"
+            )
         if prediction not in PREDICTIONS:
             raise ValueError(f"prediction type must be one of {PREDICTIONS}, got {prediction!r}")
         size = known.sample_size if isinstance(known.sample_size, (tuple, list)) else [known.sample_size] * 2
@@ -72,7 +80,7 @@ class DiffusersNetwork(Network):
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None = None) -> torch.Tensor:
         """Noise (B, C, H, W) in x (B, C, H, W) at times t (B,), classes label (B,) or None; unchecked."""
-        answer = self.model(x, (STEPS * t - 1).clamp(min=0), class_labels=label).sample
+        answer: torch.Tensor = self.model(x, (STEPS * t - 1).clamp(min=0), class_labels=label).sample
         if self.prediction == "epsilon":
             return answer
         if self.prediction == "sample":
@@ -81,15 +89,20 @@ class DiffusersNetwork(Network):
         return sigma * x + alpha * answer  # v = alpha eps - sigma x0
 
 
-def from_diffusers(path_or_id: str, **options) -> DiffusersNetwork:
+def from_diffusers(path_or_id: str, **options: Any) -> DiffusersNetwork:
     """Wrap a diffusers UNet2DModel, from a folder or, where the hub can be reached, by its name.
 
     The folder is a saved pipeline (`unet/` and `scheduler/` inside) or a saved model with a
     `scheduler_config.json` beside it or in `scheduler/`. The noise schedule is the scheduler's own.
 
-    options : passed to diffusers (e.g. local_files_only=True)
-    Raises ImportError without diffusers, OSError if model or scheduler are not found, ValueError for a
-    schedule or prediction type that is not served.
+    Args:
+        path_or_id: The folder, or the name on the hub.
+        **options: Passed to diffusers (local_files_only=True, say).
+
+    Raises:
+        ImportError: Without diffusers.
+        OSError: If model or scheduler are not found.
+        ValueError: For a schedule or prediction type that is not served.
     """
     try:
         from diffusers import DDPMScheduler, UNet2DModel
@@ -108,13 +121,17 @@ def from_diffusers(path_or_id: str, **options) -> DiffusersNetwork:
     if config.get("rescale_betas_zero_snr"):
         raise ValueError(f"{path}: rescale_betas_zero_snr leaves no signal at t = 1, which the theory divides by")
     scheduler = DDPMScheduler.from_config(config)
-    network = DiffusersNetwork(model, tabulated(scheduler.alphas_cumprod.double().numpy()),
-                               config.get("prediction_type", "epsilon"), path.rstrip("/").split("/")[-1])
+    network = DiffusersNetwork(
+        model,
+        tabulated(scheduler.alphas_cumprod.double().numpy()),
+        config.get("prediction_type", "epsilon"),
+        path.rstrip("/").split("/")[-1],
+    )
     network.provenance = {"source": "diffusers", "model": json.loads(model.to_json_string())}
     return network.eval()
 
 
-def _check_kind(path: str):
+def _check_kind(path: str) -> None:
     """ValueError where a saved pipeline says that it works on codes, with texts, or in another way than DDPM's."""
     index = Path(path) / "model_index.json"
     if not index.is_file():
@@ -126,16 +143,26 @@ def _check_kind(path: str):
     parts = parts if isinstance(parts, dict) else {}
     for name in ("vae", "vqvae", "text_encoder", "transformer", "prior"):
         if name in parts:
-            raise ValueError(f"{path} is a {parts.get('_class_name', 'pipeline')} with a part {name!r}: it draws codes "
-                             "(latents) or follows a text. The theory is about networks that see pixels: a DDPM or "
-                             "DDIM pipeline of a UNet2DModel")
+            raise ValueError(
+                f"{path} is a {parts.get('_class_name', 'pipeline')} with a part {name!r}: it draws codes "
+                "(latents) or follows a text. The theory is about networks that see pixels: a DDPM or "
+                "DDIM pipeline of a UNet2DModel"
+            )
     model = parts.get("unet", [None, "UNet2DModel"])
     if not isinstance(model, list) or model[-1] != "UNet2DModel":
-        raise ValueError(f"{path} holds a {model[-1] if isinstance(model, list) and model else model}, expected a "
-                         "UNet2DModel, which sees pixels and no text")
+        raise ValueError(
+            f"{path} holds a {model[-1] if isinstance(model, list) and model else model}, expected a "
+            "UNet2DModel, which sees pixels and no text"
+        )
 
 
-def _first(kind, path, folders, options, config_only=False):
+def _first(
+    kind: Any,  # a class of diffusers, which may not be installed
+    path: str,
+    folders: Iterable[str | None],
+    options: dict[str, Any],
+    config_only: bool = False,
+) -> Any:
     """What `kind` loads from the first of the subfolders that holds it (None: the path itself)."""
     errors = []
     for folder in folders:

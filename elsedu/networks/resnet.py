@@ -8,6 +8,8 @@ and with circular padding the network commutes with every translation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -26,24 +28,37 @@ def _groups(width: int) -> int:
 class ResNet(Network):
     """The paper's ResNet.
 
-    Parameters
-    ----------
-    image_shape : (C, H, W)
-    width : channels inside (the paper: 256)
-    blocks : residual blocks (6: receptive field 17)
-    padding : "zero" or "circular"
-    classes : number of classes, or None for an unconditional network
-    embedding : length of the time embedding (the paper: 256)
-    time_scale : factor on t in the embedding (the paper: 1)
-    schedule : name of the noise schedule
+    Args:
+        image_shape: (C, H, W).
+        width: Channels inside (the paper: 256).
+        blocks: Residual blocks (6: receptive field 17).
+        padding: "zero" or "circular".
+        classes: Number of classes, or None for an unconditional network.
+        embedding: Length of the time embedding (the paper: 256).
+        time_scale: Factor on t in the embedding (the paper: 1).
+        schedule: Name of the noise schedule.
     """
 
     kind = "resnet"
 
-    def __init__(self, image_shape=(1, 32, 32), width=256, blocks=6, padding="zero", classes=None,
-                 embedding=256, time_scale=1.0, schedule="cosine"):
-        super().__init__(image_shape, padding, classes, schedule,
-                         {"width": width, "blocks": blocks, "embedding": embedding, "time_scale": time_scale})
+    def __init__(
+        self,
+        image_shape: Sequence[int] = (1, 32, 32),
+        width: int = 256,
+        blocks: int = 6,
+        padding: str = "zero",
+        classes: int | None = None,
+        embedding: int = 256,
+        time_scale: float = 1.0,
+        schedule: str = "cosine",
+    ) -> None:
+        super().__init__(
+            image_shape,
+            padding,
+            classes,
+            schedule,
+            {"width": width, "blocks": blocks, "embedding": embedding, "time_scale": time_scale},
+        )
         if width < 1 or blocks < 0:
             raise ValueError(f"width must be positive and blocks at least 0, got {width} and {blocks}")
         channels = self.image_shape[0]
@@ -63,4 +78,5 @@ class ResNet(Network):
         h = self.up(x)
         for shift, conv in zip(self.shifts, self.convolutions):
             h = h + torch.relu(conv(h + shift(vector)))
-        return self.down(h + self.shifts[-1](vector))
+        eps: torch.Tensor = self.down(h + self.shifts[-1](vector))
+        return eps

@@ -10,6 +10,7 @@ image: the theory of local machines does not cover it, which is why it is here.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -21,13 +22,14 @@ from elsedu.networks.embedding import Embedding, Shift
 class Block(nn.Module):
     """Add the embedding, then two convolutions with ReLU."""
 
-    def __init__(self, inputs: int, outputs: int, padding: str, embedding: int):
+    def __init__(self, inputs: int, outputs: int, padding: str, embedding: int) -> None:
         super().__init__()
         self.shift = Shift(nn.ReLU(), nn.Linear(embedding, inputs))
         self.first = convolution(inputs, outputs, padding)
         self.second = convolution(outputs, outputs, padding)
 
-    def forward(self, x, vector):
+    def forward(self, x: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
+        """(B, inputs, H, W) and the embedding (B, size) -> (B, outputs, H, W)."""
         x = x + self.shift(vector)
         return torch.relu(self.second(torch.relu(self.first(x))))
 
@@ -39,7 +41,7 @@ class SelfAttention(nn.Module):
     itself nothing mixes pixels. The last projection starts at zero: the untrained layer is the identity.
     """
 
-    def __init__(self, width: int, heads: int):
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(f"heads must divide the width {width}, got {heads}")
@@ -50,7 +52,8 @@ class SelfAttention(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, width, H, W) -> the same shape."""
         batch, width, height, breadth = x.shape
         tokens = self.norm(x.flatten(2).transpose(1, 2))
         parts = self.query_key_value(tokens).view(batch, -1, 3, self.heads, width // self.heads)
@@ -58,29 +61,53 @@ class SelfAttention(nn.Module):
         # written out: the fused kernels are not deterministic everywhere, and the grids are small
         weight = torch.softmax(query @ key.transpose(-1, -2) / math.sqrt(width // self.heads), dim=-1)
         mixed = (weight @ value).transpose(1, 2).reshape(batch, -1, width)
-        return x + self.out(mixed).transpose(1, 2).reshape(batch, width, height, breadth)
+        out: torch.Tensor = self.out(mixed)
+        return x + out.transpose(1, 2).reshape(batch, width, height, breadth)
 
 
 class UNet(Network):
     """The paper's UNet; `attention=True` adds self-attention after the bottleneck.
 
-    Parameters
-    ----------
-    image_shape : (C, H, W), H and W multiples of 4
-    width : channels of the finest scale (the paper: 64)
-    padding, classes, embedding, time_scale, schedule : as for the ResNet
-    attention : bool
-    heads : attention heads
+    Args:
+        image_shape: (C, H, W), H and W multiples of 4.
+        width: Channels of the finest scale (the paper: 64).
+        padding: As for the ResNet, and so are classes, embedding, time_scale and schedule.
+        classes: Number of classes, or None for an unconditional network.
+        embedding: Length of the time embedding.
+        time_scale: Factor on t in the embedding.
+        schedule: Name of the noise schedule.
+        attention: Whether there is self-attention after the bottleneck.
+        heads: Attention heads; they divide 4 width.
     """
 
     kind = "unet"
     stride = 4
 
-    def __init__(self, image_shape=(1, 32, 32), width=64, padding="zero", classes=None, embedding=256,
-                 time_scale=1.0, schedule="cosine", attention=False, heads=4):
-        super().__init__(image_shape, padding, classes, schedule,
-                         {"width": width, "embedding": embedding, "time_scale": time_scale,
-                          "attention": bool(attention), "heads": heads})
+    def __init__(
+        self,
+        image_shape: Sequence[int] = (1, 32, 32),
+        width: int = 64,
+        padding: str = "zero",
+        classes: int | None = None,
+        embedding: int = 256,
+        time_scale: float = 1.0,
+        schedule: str = "cosine",
+        attention: bool = False,
+        heads: int = 4,
+    ) -> None:
+        super().__init__(
+            image_shape,
+            padding,
+            classes,
+            schedule,
+            {
+                "width": width,
+                "embedding": embedding,
+                "time_scale": time_scale,
+                "attention": bool(attention),
+                "heads": heads,
+            },
+        )
         if width < 1:
             raise ValueError(f"width must be positive, got {width}")
         channels = self.image_shape[0]
@@ -110,4 +137,5 @@ class UNet(Network):
             coarse = self.attention(coarse)
         h = self.middle_out(torch.cat((middle, self.to_middle(coarse)), dim=1), vector)
         h = self.fine_out(torch.cat((fine, self.to_fine(h)), dim=1), vector)
-        return self.down(h + self.last_shift(vector))
+        eps: torch.Tensor = self.down(h + self.last_shift(vector))
+        return eps
