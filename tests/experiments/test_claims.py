@@ -175,6 +175,9 @@ def test_prediction_two_trainings_differ_by_less_than_the_noises_scatter():
         first = found.measured["agreement"]["150"]["els"]["pearson_r"]
         both = two_level([per_seed(name)["els"], second])
         assert abs(both["medians"][0] - both["medians"][1]) < (first["high"] - first["low"])
+    three = measured("trainings-digits-resnet-zero")
+    assert all(above(d) for d in three["margin"].values()) and three["two_level"]["els"]["trainings"] == 3
+    assert np.ptp(three["two_level"]["els"]["medians"]) < 0.02
 
 
 # -- numbers ---------------------------------------------------------------------------------------------
