@@ -17,7 +17,7 @@ VENV = ROOT / ".venv"
 READY = VENV / "ready"
 REQUIREMENTS = ["requirements.txt", "constraints.txt", "pyproject.toml", "setup.py"]
 WORDS = ["README.md", "CHANGELOG.md", "book", "elsedu", "studies", "tests", "scripts", "benchmarks"]
-NO_WORDS = "*.js,*.svg,*.woff*,*.ttf,*OFL.txt,*.safetensors,*.json,*.npz,*/golden/*"
+NO_WORDS = "*/node_modules/*,*.js,*.svg,*.woff*,*.ttf,*OFL.txt,*.safetensors,*.json,*.npz,*/golden/*"
 LAWS = ["tests/test_laws.py", "tests/test_golden.py", "tests/machines"]
 CORE = [*LAWS, "tests/posterior", "tests/diffusion", "tests/scales", "tests/data", "tests/networks", "tests/analysis",
         "tests/cli", "-m", "not slow and not browser and not network and not gpu"]
