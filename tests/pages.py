@@ -1,10 +1,10 @@
 """The pages that the built book must hold, read from _toc.yml."""
 
-import re
 from pathlib import Path
 
 import nbformat
 import yaml
+from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"
@@ -38,9 +38,9 @@ def missing_pages():
         if not html(page).exists() or html(page).stat().st_size < 5000:
             lacks.append(f"{name}: no HTML page")
             continue
-        text = html(page).read_text(encoding="utf-8")
-        figures = re.findall(r"<figure\b.*?</figure>", text, re.S)
-        full = [f for f in figures if "<img" in f and "<figcaption" in f]
+        soup = BeautifulSoup(html(page).read_text(encoding="utf-8"), "html.parser")
+        figures = [f for f in soup.find_all("figure") if not f.find_parent("figure")]  # an exhibit has one inside
+        full = [f for f in figures if f.find(["img", "svg", "canvas"]) and f.find("figcaption", recursive=False)]
         if len(full) < len(figure_cells(page)):
             lacks.append(f"{name}: {len(full)} figures with picture and caption, not {len(figure_cells(page))}")
     return lacks
