@@ -1,5 +1,6 @@
 """A local server and a headless Chromium for the built book."""
 
+import atexit
 import contextlib
 import functools
 import http.server
@@ -33,17 +34,24 @@ def serve(folder):
         server.server_close()
 
 
-@contextlib.contextmanager
-def browser():
-    """A headless Chromium."""
+@functools.cache
+def playwright():
+    """The one Playwright of this process, which can hold no second one: stopped when Python ends."""
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=chromium_path(), headless=True, args=ARGUMENTS)
-        try:
-            yield chromium
-        finally:
-            chromium.close()
+    play = sync_playwright().start()
+    atexit.register(play.stop)
+    return play
+
+
+@contextlib.contextmanager
+def browser(arguments=ARGUMENTS):
+    """A headless Chromium."""
+    chromium = playwright().chromium.launch(executable_path=chromium_path(), headless=True, args=arguments)
+    try:
+        yield chromium
+    finally:
+        chromium.close()
 
 
 def local(url):

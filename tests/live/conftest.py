@@ -9,7 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 
-from harness import ARGUMENTS, chromium_path, serve, watched
+from harness import ARGUMENTS, browser, chromium_path, serve, watched
 
 ROOT = Path(__file__).parents[2]
 # Chromium's own software adapter: right numbers, no speed
@@ -20,14 +20,9 @@ GPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-f
 def live_chromium():
     if chromium_path() is None:
         pytest.skip("no Chromium: install Debian's package chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as play:
-        arguments = [argument for argument in ARGUMENTS if argument != "--disable-gpu"] + GPU
-        chromium = play.chromium.launch(executable_path=chromium_path(), headless=True, args=arguments)
-        try:
-            yield chromium
-        finally:
-            chromium.close()
+    pytest.importorskip("playwright", reason="playwright is not installed")
+    with browser([argument for argument in ARGUMENTS if argument != "--disable-gpu"] + GPU) as one:
+        yield one
 
 
 @pytest.fixture
